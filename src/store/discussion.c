@@ -1,0 +1,87 @@
+/* discussion.c — see discussion.h. */
+#include "store/discussion.h"
+#include "base/clock.h"
+
+struct number_args {
+    int64_t repo_id, number;
+};
+
+static err number_fn(struct db *tx, void *arg)
+{
+    struct number_args *x = arg;
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(tx, &q, SQL("UPDATE repo SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number")));
+    db_bind_i64(q, 1, x->repo_id);
+    if (db_next(q))
+        x->number = db_i64(q, 0);
+    return db_run(q);
+}
+
+err discussion_number_next(struct store *s, int64_t repo_id, int64_t *ret)
+{
+    struct number_args x = {repo_id, 0};
+
+    TRY(db_write(s->hub, number_fn, &x));
+    *ret = x.number;
+    return OK;
+}
+
+err discussion_add(struct db *tx, struct arena *a, const struct discussion *d)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(tx, &q,
+                 SQL("INSERT INTO discussion(oid, repo_id, number, is_pull_request, status, title, "
+                     "description, author_id, base, created_at) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")));
+    db_bind_str(q, 1, store_oid24(a));
+    db_bind_i64(q, 2, d->repo_id);
+    db_bind_i64(q, 3, d->number);
+    db_bind_i64(q, 4, d->is_pull_request);
+    db_bind_str(q, 5, d->status);
+    db_bind_str(q, 6, d->title);
+    db_bind_str(q, 7, d->description.ptr ? d->description : STR(""));
+    db_bind_i64(q, 8, d->author_id);
+    db_bind_str(q, 9, d->base);
+    db_bind_i64(q, 10, clock_ms());
+    return db_run(q);
+}
+
+err discussion_find(struct db *db, struct arena *a, int64_t repo_id, int64_t number, struct discussion *ret)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    *ret = (struct discussion){0};
+    TRY(db_query(db, &q,
+                 SQL("SELECT id, oid, is_pull_request, status, title, description, author_id, base, created_at "
+                     "FROM discussion WHERE repo_id = ?1 AND number = ?2")));
+    db_bind_i64(q, 1, repo_id);
+    db_bind_i64(q, 2, number);
+    if (db_next(q))
+        *ret = (struct discussion){
+            .id = db_i64(q, 0),
+            .oid = db_str(q, 1, a),
+            .repo_id = repo_id,
+            .number = number,
+            .is_pull_request = db_bool(q, 2),
+            .status = db_str(q, 3, a),
+            .title = db_str(q, 4, a),
+            .description = db_str(q, 5, a),
+            .author_id = db_i64(q, 6),
+            .base = db_str(q, 7, a),
+            .created_at_ms = db_i64(q, 8),
+        };
+    return db_error(q);
+}
+
+err discussion_is_author(struct db *db, int64_t repo_id, int64_t user_id, bool *ret)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(db, &q, SQL("SELECT 1 FROM discussion WHERE repo_id = ?1 AND author_id = ?2 AND is_pull_request = 1 LIMIT 1")));
+    db_bind_i64(q, 1, repo_id);
+    db_bind_i64(q, 2, user_id);
+    *ret = db_next(q);
+    return db_error(q);
+}

@@ -1,0 +1,20 @@
+/* discussion.h — pull requests, as far as commits with create_pr need them: a number, a ref
+ * refs/pr/N and a row.  Comments and merging come with the community routes. */
+#pragma once
+#include "store/repo.h"
+
+struct discussion {
+    int64_t id; /* 0: none */
+    str oid;
+    int64_t repo_id, number, author_id;
+    bool is_pull_request;
+    str status; /* draft, open, closed, merged */
+    str title, description, base;
+    int64_t created_at_ms;
+};
+/* The next number of this repository; numbers of requests that fail afterwards stay unused. */
+MUST err discussion_number_next(struct store *s, int64_t repo_id, int64_t *ret);
+MUST err discussion_add(struct db *tx, struct arena *a, const struct discussion *d);
+MUST err discussion_find(struct db *db, struct arena *a, int64_t repo_id, int64_t number, struct discussion *ret);
+/* Has this user opened a pull request here? */
+MUST err discussion_is_author(struct db *db, int64_t repo_id, int64_t user_id, bool *ret);

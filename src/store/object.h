@@ -1,0 +1,26 @@
+/* object.h — git objects of one repository as rows of git.db, behind the interface of git/odb.h.
+ *
+ * A struct odb from here lives for one request.  Reads use the pool; writes collect in memory
+ * (at most OBJECT_BATCH_BYTES) and go to git.db in batches, durable when object_flush() returns;
+ * the ref moves after that.  Writing an object that is already there renews its seen_at.
+ */
+#pragma once
+#include "git/odb.h"
+#include "http/source.h"
+#include "store/store.h"
+
+#define OBJECT_ROW_BYTES (256u << 10)
+#define OBJECT_BATCH_BYTES (8u << 20)
+
+struct odb *object_odb(struct store *s, struct arena *a, int64_t repo_id);
+MUST err object_flush(struct odb *o); /* everything written so far is durable */
+
+MUST err object_count(struct store *s, int64_t repo_id, int64_t *ret);
+/* Copies every object of one repository to another (duplicate). */
+MUST err object_copy_all(struct store *s, int64_t from_repo_id, int64_t to_repo_id);
+/* Removes up to `limit` objects of a deleted repository; *ret_more when some are left. */
+MUST err object_clear(struct store *s, int64_t repo_id, int64_t limit, bool *ret_more);
+
+/* The bytes [first, first + count) of a blob, inflated as they leave: one stored part and one
+ * piece of output in memory.  `o` must live as long as the source (the request's arena). */
+MUST err object_source(struct odb *o, struct arena *a, oid id, uint64_t first, uint64_t count, struct source **ret);
