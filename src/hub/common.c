@@ -1,0 +1,27 @@
+/* common.c — what the handlers of this folder share; see hub.h. */
+#include "hub/hub.h"
+
+str hub_repo_url(struct req *r, const struct repo *repo)
+{
+    return arena_cat(r->a, r->base, STR("/"), repo_kind_prefix(repo->kind), repo->full_name);
+}
+
+err hub_revision(struct req *r, struct revision *ret)
+{
+    str rev = req_param(r, "rev");
+
+    TRY(revision_find(r->store, r->a, r->repo, rev.len ? rev : STR("main"), ret));
+    reply_header(r, "X-Repo-Commit", sha1_hex(r->a, ret->commit));
+    return OK;
+}
+
+err hub_no_entry(struct req *r, str path)
+{
+    (void)path;
+    return err_new(r->a, 404, "EntryNotFound", "Entry not found");
+}
+
+struct commit_author hub_author(struct req *r)
+{
+    return (struct commit_author){r->user->account.name, auth_no_reply_email(r)};
+}

@@ -1,0 +1,52 @@
+/* misc.c — small routes that clients expect to be there. */
+#include "hub/hub.h"
+
+/* hub-api.md 2.2: asked once by every client process; a slow answer delays its start. */
+err hub_agent_harnesses(struct req *r)
+{
+    reply_header(r, "Cache-Control", STR("public, max-age=86400"));
+    return reply_bytes(r, 200, "application/json; charset=utf-8",
+                       STR("{\"standardEnvVars\":[],\"harnesses\":{}}"));
+}
+
+err hub_telemetry(struct req *r)
+{
+    return reply_empty(r, 204);
+}
+
+err hub_oauth_device(struct req *r)
+{
+    struct json_out *j = json_out_new(r->a);
+
+    json_obj(j);
+    json_kv_str(j, "error", STR("unsupported_grant_type"));
+    json_kv_str(j, "error_description",
+                STR("This hub has no browser sign-in yet. Use `hf auth login --token TOKEN`, or set HF_TOKEN; "
+                    "`hearth admin token add USER` makes a token."));
+    json_obj_end(j);
+    return reply_json(r, 400, j);
+}
+
+err hub_xet_absent(struct req *r)
+{
+    return err_new(r->a, 404, NULL,
+                   "This hub does not speak the Xet protocol yet; set HF_HUB_DISABLE_XET=1 and try again.");
+}
+
+err hub_home(struct req *r)
+{
+    return reply_text(r, 200,
+                      arena_cat(r->a,
+                                STR("hearth: a model hub that people own.\n\nConnect any Hugging Face client:\n\n"
+                                    "    export HF_ENDPOINT="),
+                                r->base,
+                                STR("\n    export HF_HUB_DISABLE_XET=1\n    hf auth login --token TOKEN\n\n"
+                                    "    hf upload OWNER/NAME DIR\n    hf download OWNER/NAME\n    git clone "),
+                                r->base, STR("/OWNER/NAME\n\nModels: "), r->base, STR("/api/models\nDatasets: "),
+                                r->base, STR("/api/datasets\n")));
+}
+
+err hub_health(struct req *r)
+{
+    return reply_text(r, 200, STR("ok\n"));
+}

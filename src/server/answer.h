@@ -1,0 +1,17 @@
+/* answer.h — from a request head to its answer: what every request goes through. */
+#pragma once
+#include "http/reply.h"
+#include "store/store.h"
+
+struct app {
+    struct store *store;
+    struct router *router;
+    struct quota *quota;
+    str site_prefix; /* path part of base_url, "" without one */
+};
+
+void server_answer(struct req *r, void *app); /* http_config.answer */
+void server_done(struct req *r, void *app);   /* http_config.done: access line, counters */
+
+extern const struct route server_routes[];
+extern const size_t server_route_count;
