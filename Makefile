@@ -21,14 +21,24 @@ deps:                   ## fetch everything that build and tests need; the only 
 install: all            ## install the program below PREFIX
 	@scripts/install.sh "$(PREFIX)"
 
+deb:                    ## a Debian package with its systemd unit, in build-deb/
+	@scripts/install-packages.sh build
+	@scripts/deb.sh
+
 compat:                 ## the client stories again with older and other versions of huggingface_hub
 	@scripts/compat.sh
 
 soak:                   ## the long stories whole (gigabytes, minutes)
 	@scripts/soak.sh
 
+bench:                  ## make bench [T="row …"] [QUICK=1]: speed and memory against nginx and git
+	@scripts/bench.sh $(T)
+
 fuzz:                   ## make fuzz T=name [SECONDS=60]: one parser under libFuzzer; without T: lists them
 	@scripts/fuzz.sh "$(T)"
+
+fault:                  ## power cuts, calls that fail, full disks, bad clients (T="STORY …": some stories, 150 images)
+	@scripts/fault.sh $(T)
 
 lint:                   ## clang-tidy, cppcheck, gcc -fanalyzer, style checks
 	@scripts/lint.sh
@@ -45,5 +55,5 @@ cover:                  ## line coverage of the unit and wire tests
 help:                   ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
-.PHONY: all run test unit deps install compat soak fuzz lint asan tsan cover help
+.PHONY: all run test unit deps install deb compat soak bench fuzz fault lint asan tsan cover help
 .NOTPARALLEL:

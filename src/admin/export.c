@@ -145,7 +145,7 @@ static err export_kind(struct job *j, struct arena *a, enum repo_kind kind)
 
 static err export_jobs(struct job *j, struct arena *a)
 {
-    struct repo r;
+    struct repo r = {0};
 
     if (j->what) {
         TRY(find(j, a, &r));

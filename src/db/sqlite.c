@@ -353,8 +353,10 @@ err db_write(struct db *db, db_fn fn, void *arg)
     uint64_t number = 0;
 
     assert(db->magic == DB_MAGIC);
-    if (db->conn)
+    if (db->conn) {
+        assert(db->conn == db->conn->db->writer && "a write inside db_read() would be lost");
         return fn(db, arg);
+    }
     assert(!reading[db->index] && "a write inside an open read would wait for itself");
     {
         AUTO_LOCK(&db->writer_lock);
@@ -522,9 +524,11 @@ void db_bind_blob(struct db_stmt *q, int i, str s)
 bool db_next(struct db_stmt *q)
 {
     assert(q->open);
-    if (q->conn->failed)
-        return false;
+    if (q->conn->failed || (q->last != SQLITE_OK && q->last != SQLITE_ROW))
+        return false; /* after its end or an error, SQLite would run the statement once more */
     q->last = sqlite3_step(q->s);
+    if (q->conn->in_tx)
+        (void)db_error(q); /* remembered, so that nobody commits over it */
     return q->last == SQLITE_ROW;
 }
 
@@ -621,22 +625,6 @@ bool db_hash(struct db_stmt *q, int column, void *dst, size_t len)
 
 /* --- open and close --- */
 
-struct migrate_args {
-    const struct db_migration *m;
-    int next;
-};
-
-static err migrate_one(struct db *tx, void *arg)
-{
-    struct migrate_args *m = arg;
-    AUTO_STMT struct db_stmt *q = NULL;
-
-    TRY(run_text(tx->conn, m->m->sql));
-    TRY(db_query(tx, &q, SQL("INSERT INTO schema_version(version) VALUES (?1)")));
-    db_bind_i64(q, 1, m->m->version);
-    return db_run(q);
-}
-
 static err schema_version(struct db *db, int *ret)
 {
     AUTO_STMT struct db_stmt *q = NULL;
@@ -646,6 +634,21 @@ static err schema_version(struct db *db, int *ret)
         return db_error(q);
     *ret = (int)db_i64(q, 0);
     return OK;
+}
+
+static err migrate_one(struct db *tx, void *arg)
+{
+    const struct db_migration *m = arg;
+    AUTO_STMT struct db_stmt *q = NULL;
+    int have;
+
+    TRY(schema_version(tx, &have));
+    if (have >= m->version)
+        return OK; /* another process did it while we waited for the lock */
+    TRY(run_text(tx->conn, m->sql));
+    TRY(db_query(tx, &q, SQL("INSERT INTO schema_version(version) VALUES (?1)")));
+    db_bind_i64(q, 1, m->version);
+    return db_run(q);
 }
 
 static err create_version_table(struct db *tx, void *arg)
@@ -666,9 +669,9 @@ static err migrate(struct arena *a, struct db *db)
                        "start the newer program, or restore a backup made before the upgrade.",
                        db->path, have, known);
     for (int i = have; i < known; i++) {
-        struct migrate_args m = {&db->config.migrations[i], i + 1};
+        struct db_migration m = db->config.migrations[i];
 
-        assert(m.m->version == i + 1);
+        assert(m.version == i + 1);
         TRY(db_write(db, migrate_one, &m));
     }
     return OK;

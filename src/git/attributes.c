@@ -38,6 +38,16 @@ static char unescape(char c)
     return p ? to[p - from] : '\0';
 }
 
+/* The character that three octal digits stand for. */
+static char octal(const char *p)
+{
+    unsigned v = 0;
+
+    for (int i = 0; i < 3; i++)
+        v = v * 8 + ((unsigned char)p[i] & 7);
+    return (char)(unsigned char)v;
+}
+
 /* A pattern in double quotes, with C escapes.  False when the quotes do not end well. */
 static bool take_quoted(struct arena *a, str *s, str *ret)
 {
@@ -50,8 +60,7 @@ static bool take_quoted(struct arena *a, str *s, str *ret)
         if (c == '\\' && i + 1 < s->len) {
             c = s->ptr[++i];
             if (c >= '0' && c <= '3' && i + 2 < s->len) {
-                c = (char)((s->ptr[i] - '0') * 64 + (s->ptr[i + 1] - '0') * 8 +
-                           (s->ptr[i + 2] - '0'));
+                c = octal(s->ptr + i);
                 i += 2;
             } else {
                 c = unescape(c);

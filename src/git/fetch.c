@@ -29,7 +29,7 @@ void fetch_advert(const struct fetch_repo *r, int version, struct buf *out)
 err fetch_answer(const struct fetch_repo *r, struct arena *scratch, int version, str body,
                  struct fetch_reply *ret)
 {
-    struct fetch_reply reply = {.head = BUF(FETCH_MAX_BODY * 2)};
+    struct fetch_reply reply = {.head = BUF((size_t)FETCH_MAX_BODY * 2)};
     err e = version == 2 ? fetch_answer_v2(r, scratch, body, &reply)
                          : fetch_answer_v0(r, scratch, body, &reply);
 

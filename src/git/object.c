@@ -131,7 +131,7 @@ err commit_read(struct odb *o, struct arena *a, oid id, struct commit_obj *ret)
 
 static bool is_crud(unsigned char c)
 {
-    return c <= 32 || memchr(".,:;<>\"\\'", c, 9) != NULL;
+    return c <= 32 || strchr(".,:;<>\"\\'", c) != NULL;
 }
 
 str signature_clean(struct arena *a, str s, str fallback)

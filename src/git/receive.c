@@ -193,7 +193,8 @@ static str one_line(struct arena *a, str s)
     char *p = arena_alloc(a, copy.len + 1);
 
     for (size_t i = 0; i < copy.len; i++)
-        p[i] = (unsigned char)copy.ptr[i] < ' ' ? ' ' : copy.ptr[i];
+        if ((unsigned char)(p[i] = copy.ptr[i]) < ' ')
+            p[i] = ' ';
     return (str){p, copy.len};
 }
 

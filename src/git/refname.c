@@ -9,7 +9,7 @@ static bool part_valid(str part)
     for (size_t i = 0; i < part.len; i++) {
         unsigned char c = (unsigned char)part.ptr[i];
 
-        if (c <= 0x20 || c == 0x7f || memchr("~^:?*[\\", c, 7))
+        if (c <= 0x20 || c == 0x7f || strchr("~^:?*[\\", c))
             return false;
         if (i > 0 && ((c == '.' && part.ptr[i - 1] == '.') || (c == '{' && part.ptr[i - 1] == '@')))
             return false;

@@ -151,7 +151,7 @@ static err read_node(struct walk *w, uint32_t x)
 
     if (n->is_read)
         return OK;
-    if (w->count > WALK_MAX_COMMITS || w->parents.count > 4u * WALK_MAX_COMMITS)
+    if (w->count > WALK_MAX_COMMITS || w->parents.count / 4 > WALK_MAX_COMMITS)
         return err_new(w->scratch, 507, NULL, "This history has more than %d commits.",
                        WALK_MAX_COMMITS);
     TRY(commit_read(w->odb, w->scratch, n->id, &c));

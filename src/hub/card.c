@@ -2,7 +2,7 @@
 #include "hub/card.h"
 #include "hub/hub.h"
 #include "hub/meta.h"
-#include "hub/yaml.h"
+#include "hub/yaml_json.h"
 
 /* Identifiers that the Hub knows; others are refused in cards. */
 static const char *const licenses[] = {

@@ -100,22 +100,45 @@ static bool decode_in_place(char *p, size_t len, str *ret)
     return base64_finish(&b);
 }
 
-static err read_content(struct arena *a, const struct json *value, char *p, size_t len, struct commit_line *ret)
+/* Escapes other than "\/", which only few writers of JSON put into base64 ("\u003d"). */
+static bool has_escapes(const char *p, size_t len)
+{
+    const char *end = p + len;
+
+    for (; (p = memchr(p, '\\', (size_t)(end - p))); p += 2)
+        if (p + 1 == end || p[1] != '/')
+            return true;
+    return false;
+}
+
+static err unescape(struct arena *a, str text, str *ret)
+{
+    const struct json *list;
+
+    TRY(json_parse(a, arena_cat(a, STR("[\""), text, STR("\"]")), &list));
+    *ret = json_str(json_at(list, 0));
+    return OK;
+}
+
+static err read_content(struct arena *a, const struct json *value, char *p, size_t len,
+                        struct commit_line *ret)
 {
     str encoding = json_get_str(value, "encoding");
-    const struct json *text;
+    bool fits;
 
     ret->has_content = true;
-    if (str_eq(encoding, STR("base64"))) {
-        if (!decode_in_place(p, len, &ret->content))
-            return err_new(a, 400, NULL, "The content of \"%.*s\" is no base64.", STR_FMT(ret->path));
-        return OK;
-    }
-    if (encoding.ptr && !str_eq(encoding, STR("utf-8")))
+    if (!encoding.ptr || str_eq(encoding, STR("utf-8")))
+        return unescape(a, (str){p, len}, &ret->content);
+    if (!str_eq(encoding, STR("base64")))
         return err_new(a, 400, NULL, "\"encoding\" must be one of [base64, utf-8]");
-    TRY(json_parse(a, arena_cat(a, STR("[\""), (str){p, len}, STR("\"]")), &text));
-    ret->content = json_str(json_at(text, 0));
-    return OK;
+    if (has_escapes(p, len)) {
+        TRY(unescape(a, (str){p, len}, &ret->content));
+        fits = base64_decode(a, ret->content, &ret->content);
+    } else {
+        fits = decode_in_place(p, len, &ret->content);
+    }
+    return fits ? OK
+                : err_new(a, 400, NULL, "The content of \"%.*s\" is no base64.", STR_FMT(ret->path));
 }
 
 static enum commit_key key_of(str key)
@@ -173,12 +196,13 @@ err commit_line_parse(struct arena *a, char *line, size_t len, struct commit_lin
 
 err commit_path_check(struct arena *a, str path, str *ret)
 {
-    bool climbs = str_starts(path, STR("..")) &&
-                  (path.len == 2 || path.ptr[2] == '/' || path.ptr[2] == '\\');
     str clean = path;
+    bool climbs;
 
     (void)str_skip(&clean, STR("./"));
     (void)str_drop(&clean, STR("/")); /* deletedFolder keeps one */
+    climbs = str_starts(clean, STR("..")) &&
+             (clean.len == 2 || clean.ptr[2] == '/' || clean.ptr[2] == '\\');
     if (climbs || clean.len == 0 || clean.len > PATH_MAX_BYTES || !tree_path_safe(clean))
         return err_new(a, 422, NULL,
                        "The path \"%.*s\" cannot be stored: use names separated by '/', none of them empty, "

@@ -94,7 +94,9 @@ static err judge_proposal(struct req *r, struct push_command *c, bool may_write,
 
     if (str_u64(number, &n))
         TRY(discussion_find(r->store->hub, r->a, r->repo->id, (int64_t)n, &d));
-    *ret_skipped = d.id == 0;
+    *ret_skipped = d.id == 0 && r->repo->is_pristine; /* a mirror moves in */
+    if (d.id == 0 && !*ret_skipped)
+        refuse(c, STR("there is no such pull request; open one with create_pr first"));
     if (d.id && !may_write && d.author_id != r->user->account.id)
         refuse(c, STR("only its author may push to this pull request"));
     if (d.id && sha1_is_zero(c->new_id))
@@ -144,6 +146,8 @@ static err plan(struct req *r, struct push *p, struct buf *out, struct moves *m)
         struct push_command *c = &p->commands[i];
 
         TRY(judge(r, c, may_write, &skipped));
+        if (!c->is_ok)
+            receive_say(p, out, arena_cat(r->a, c->name, STR(": "), c->reason));
         if (skipped)
             receive_say(p, out, arena_cat(r->a, STR("hearth does not keep "), c->name, STR("; skipped")));
         if (skipped || !c->is_ok)
@@ -203,6 +207,8 @@ static err move_refs(struct req *r, struct push *p, struct odb *o, struct buf *o
         return e;
     for (size_t i = 0; e && i < m.count; i++)
         refuse(m.commands[i], e->text);
+    if (e)
+        receive_say(p, out, e->text);
     if (e || m.count == 0)
         return OK;
     results = arena_many(r->a, struct ref_change_result, m.count);

@@ -60,16 +60,14 @@ static err look(struct req *r, const struct lfs_batch *q, struct wanted *w)
     return OK;
 }
 
-/* The bytes a namespace may hold, and the disk. */
-static err check_room(struct req *r, uint64_t bytes)
+err lfs_check_quota(struct req *r, const struct repo *repo, uint64_t bytes)
 {
     struct account owner;
     int64_t used;
 
     if (bytes == 0)
         return OK;
-    TRY(store_disk_check(r->store, r->a, bytes));
-    TRY(account_by_id(r->store->hub, r->a, r->repo->owner_id, &owner));
+    TRY(account_by_id(r->store->hub, r->a, repo->owner_id, &owner));
     if (owner.id == 0 || owner.quota_bytes < 0)
         return OK;
     TRY(repo_owner_storage(r->store->hub, owner.id, &used));
@@ -79,6 +77,15 @@ static err check_room(struct req *r, uint64_t bytes)
                        "some, or ask its operator for more.",
                        STR_FMT(owner.name), (long long)owner.quota_bytes);
     return OK;
+}
+
+/* The bytes a namespace may hold, and the disk. */
+static err check_room(struct req *r, uint64_t bytes)
+{
+    if (bytes == 0)
+        return OK;
+    TRY(store_disk_check(r->store, r->a, bytes));
+    return lfs_check_quota(r, r->repo, bytes);
 }
 
 static err look_at_all(struct req *r, struct batch *b)

@@ -143,7 +143,8 @@ static bool template_fits(const struct json *t)
 
 static bool has_tokenizer(const struct model_config *m)
 {
-    return json_len(m->tokenizer) > 0 || json_len(m->special) > 0;
+    return (json_type(m->tokenizer) == JSON_OBJ && json_len(m->tokenizer) > 0) ||
+           (json_type(m->special) == JSON_OBJ && json_len(m->special) > 0);
 }
 
 static void write_tokenizer(struct arena *a, struct json_out *j, const struct model_config *m)

@@ -8,6 +8,18 @@ str people_avatar(struct req *r, str name)
     return arena_cat(r->a, r->base, STR("/api/avatars/"), url_encode(r->a, name));
 }
 
+void people_put(struct req *r, struct json_out *j, const struct account *user)
+{
+    json_obj(j);
+    json_kv_str(j, "_id", user->oid);
+    json_kv_str(j, "user", user->name);
+    json_kv_str(j, "fullname", user->full_name.len ? user->full_name : user->name);
+    json_kv_str(j, "avatarUrl", people_avatar(r, user->name));
+    json_kv_bool(j, "isPro", false);
+    json_kv_str(j, "type", STR("user"));
+    json_obj_end(j);
+}
+
 /* NAME of NAME@users.noreply.anything. */
 static str noreply_name(str email)
 {

@@ -5,6 +5,8 @@
 
 /* The address of a picture: drawn from the name by hub_avatar(). */
 str people_avatar(struct req *r, str name);
+/* A user as lists show them: name, full name, picture. */
+void people_put(struct req *r, struct json_out *j, const struct account *user);
 /* Who on this hub wrote a commit?  The account's name, else the name that git has. */
 struct people_authors {
     struct req *r;

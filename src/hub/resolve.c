@@ -138,9 +138,9 @@ static err open_source(struct req *r, const struct download *d, struct http_rang
     return object_source(object_odb(r->store, r->a, r->repo->id), r->a, d->entry.oid, range.first, range.count, ret);
 }
 
-static err send_file(struct req *r, const struct download *d)
+static err send_file(struct req *r, const struct download *d, bool raw)
 {
-    const char *type = content_type(d->entry.path);
+    const char *type = raw ? "text/plain; charset=utf-8" : content_type(d->entry.path);
     struct http_range range;
     struct source *s;
 
@@ -167,7 +167,7 @@ static err send_revision(struct req *r, bool raw)
 
     TRY(hub_revision(r, &rev));
     TRY(find_file(r, &rev, raw, &d));
-    return send_file(r, &d);
+    return send_file(r, &d, raw);
 }
 
 err hub_resolve(struct req *r)
@@ -193,5 +193,5 @@ err hub_resolve_cache(struct req *r)
     reply_header(r, "X-Repo-Commit", sha1_hex(r->a, rev.commit));
     TRY(find_file(r, &rev, false, &d));
     d.by_commit = true;
-    return send_file(r, &d);
+    return send_file(r, &d, false);
 }

@@ -4,11 +4,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "server/metrics.h"
 #include "server/origin.h"
 #include "server/quota.h"
 #include <assert.h>
 
-static const struct err_info no_route = {
+const struct err_info server_no_route = {
     404, NULL, STR_INIT("There is nothing at this address."), NULL, {0}};
 static const struct err_info no_body_kind = {
     415, NULL, STR_INIT("Send this request's body as application/json."), NULL, {0}};
@@ -46,7 +47,7 @@ static err find_route(struct req *r, const struct app *app)
 {
     if (!router_find(app->router, r->a, r->method, r->path, &r->match)) {
         if (r->match.allowed == 0)
-            return &no_route;
+            return &server_no_route;
         reply_header(r, "Allow", method_list(r, r->match.allowed));
         return err_new(r->a, 405, NULL, "This address does not answer %.*s.", STR_FMT(r->method_text));
     }
@@ -153,12 +154,13 @@ void server_answer(struct req *r, void *arg)
 
 void server_done(struct req *r, void *arg)
 {
+    const struct app *app = arg;
     struct reply_info info = reply_info(r);
     struct log_field f[16];
     size_t n = 0;
     bool admin_eye = r->repo && r->repo->is_private && auth_sees_all(r);
 
-    (void)arg;
+    metrics_count(app->metrics, r, &info);
     f[n++] = (struct log_field){"id", r->request_id};
     f[n++] = (struct log_field){"m", r->method_text};
     f[n++] = (struct log_field){"route", r->route ? r->route->pattern : STR("-")};

@@ -13,7 +13,7 @@ static bool in_list(const char *list, str item)
     return false;
 }
 
-static bool is_loopback(str peer)
+bool origin_is_loopback(str peer)
 {
     return str_starts(peer, STR("127.")) || str_eq(peer, STR("::1")) || str_starts(peer, STR("::ffff:127."));
 }
@@ -48,7 +48,7 @@ static bool host_is_sane(str host)
 
 err origin_of(struct req *r, const struct app *app)
 {
-    bool trusted = is_loopback(r->peer) || in_list(settings.trusted_proxies, r->peer);
+    bool trusted = origin_is_loopback(r->peer) || in_list(settings.trusted_proxies, r->peer);
     str proto = trusted ? forwarded(r, "X-Forwarded-Proto") : STR_NONE;
     str host = trusted ? forwarded(r, "X-Forwarded-Host") : STR_NONE;
     str client = trusted ? forwarded(r, "X-Forwarded-For") : STR_NONE;

@@ -2,11 +2,13 @@
 #include "http/reply.h"
 #include "hub/hub.h"
 #include "server/answer.h"
+#include "server/routes.h"
 
 const struct route server_routes[] = {
 #define ROUTE(method, pattern, handler, scope, body)                                               \
     {M_##method, STR_INIT(pattern), #handler, handler, SCOPE_##scope, BODY_##body},
 #include "hub/routes.def"
+#include "server/routes.def"
 #undef ROUTE
 };
 const size_t server_route_count = sizeof server_routes / sizeof *server_routes;

@@ -12,6 +12,7 @@
 #include "http/server.h"
 #include "server/answer.h"
 #include "server/jobs.h"
+#include "server/metrics.h"
 #include "server/quota.h"
 #include "store/token.h"
 #include <git2.h>
@@ -199,7 +200,17 @@ static void limit_libgit2(void)
     git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, (size_t)(256u << 20));
 }
 
-/* Serves until SIGTERM or SIGINT, which every other thread has blocked. */
+static sigset_t stop_signals(void)
+{
+    sigset_t s;
+
+    sigemptyset(&s);
+    sigaddset(&s, SIGTERM);
+    sigaddset(&s, SIGINT);
+    return s;
+}
+
+/* Serves until SIGTERM or SIGINT, which every thread has blocked since the start of the program. */
 static err run(struct arena *a, struct app *app)
 {
     struct http_server *http;
@@ -207,13 +218,9 @@ static err run(struct arena *a, struct app *app)
     struct jobs *jobs = NULL;
     const char *address = NULL;
     unsigned port = 0;
-    sigset_t stop;
+    sigset_t stop = stop_signals();
     int signal_number;
 
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGTERM);
-    sigaddset(&stop, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &stop, NULL);
     TRY(split_listen(a, &address, &port));
     c = http_settings(app, address, port);
     TRY(jobs_start(app->store, a, &jobs));
@@ -222,6 +229,7 @@ static err run(struct arena *a, struct app *app)
         jobs_stop(jobs);
         return e;
     }
+    metrics_set_server(app->metrics, http);
     e = make_first_user(app->store, a); /* after the port is ours: the password is shown once */
     if (e)
         goto stop;
@@ -233,6 +241,7 @@ static err run(struct arena *a, struct app *app)
     log_printf(LOG_INFO, "stopping: running requests get %lld s", (long long)settings.drain_timeout_s);
 stop:
     http_server_drain(http, (unsigned)settings.drain_timeout_s * 1000);
+    metrics_set_server(app->metrics, NULL);
     http_server_free(http);
     jobs_stop(jobs);
     return e;
@@ -256,9 +265,11 @@ static err serve(struct arena *a, int argc, char **argv)
     TRY(store_open(a, &c, &app.store));
     app.router = router_new(server_routes, server_route_count);
     app.quota = quota_new();
+    app.metrics = metrics_new();
     app.site_prefix = str_c(path_of_url(a, settings.base_url));
     e = run(a, &app);
     store_close(app.store);
+    metrics_free(app.metrics);
     quota_free(app.quota);
     router_free(app.router);
     git_libgit2_shutdown();
@@ -268,9 +279,11 @@ static err serve(struct arena *a, int argc, char **argv)
 int server_serve(int argc, char **argv)
 {
     struct arena *a = arena_new(0);
+    sigset_t stop = stop_signals();
     err e;
     int code;
 
+    pthread_sigmask(SIG_BLOCK, &stop, NULL);
     for (int i = 0; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             settings_defaults();

@@ -1,6 +1,7 @@
 /* discussion.c — see discussion.h. */
 #include "store/discussion.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 struct number_args {
     int64_t repo_id, number;
@@ -84,4 +85,83 @@ err discussion_is_author(struct db *db, int64_t repo_id, int64_t user_id, bool *
     db_bind_i64(q, 2, user_id);
     *ret = db_next(q);
     return db_error(q);
+}
+
+/* --- lists --- */
+
+#define MATCHES                                                                                    \
+    " FROM discussion WHERE repo_id = ?1 AND (?2 < 0 OR is_pull_request = ?2) AND (?3 = 'all' "    \
+    "OR (?3 = 'open' AND status IN ('open', 'draft')) "                                            \
+    "OR (?3 = 'closed' AND status IN ('closed', 'merged'))) "                                      \
+    "AND (?4 = 0 OR author_id = ?4) AND lower(title) LIKE ?5 ESCAPE '~'"
+#define LIST_COLS "id, oid, number, is_pull_request, status, title, author_id, created_at"
+
+static const struct sql LIST =
+    SQL_INIT("SELECT " LIST_COLS MATCHES " ORDER BY number DESC LIMIT ?6 OFFSET ?7");
+static const struct sql TOTAL = SQL_INIT("SELECT count(*)" MATCHES);
+
+/* "%text%", in which what LIKE would take for a wildcard is escaped. */
+static str like_pattern(struct arena *a, str text)
+{
+    str lower = text_lower(a, text);
+    char *p = arena_alloc(a, 2 * lower.len + 2);
+    size_t n = 0;
+
+    p[n++] = '%';
+    for (size_t i = 0; i < lower.len; i++) {
+        if (lower.ptr[i] == '%' || lower.ptr[i] == '_' || lower.ptr[i] == '~')
+            p[n++] = '~';
+        p[n++] = lower.ptr[i];
+    }
+    p[n++] = '%';
+    return (str){p, n};
+}
+
+static void bind_query(struct db_stmt *q, const struct discussion_query *query, str pattern)
+{
+    db_bind_i64(q, 1, query->repo_id);
+    db_bind_i64(q, 2, query->only);
+    db_bind_str(q, 3, query->status);
+    db_bind_i64(q, 4, query->author_id);
+    db_bind_str(q, 5, pattern);
+}
+
+static err total(struct db *db, const struct discussion_query *query, str pattern, int64_t *ret)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(db, &q, TOTAL));
+    bind_query(q, query, pattern);
+    if (db_next(q))
+        *ret = db_i64(q, 0);
+    return db_error(q);
+}
+
+err discussion_list(struct db *db, struct arena *a, const struct discussion_query *query,
+                    struct discussion_list *ret)
+{
+    struct discussion_list list = {.items = arena_many(a, struct discussion, (size_t)query->limit)};
+    str pattern = like_pattern(a, query->search);
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(total(db, query, pattern, &list.total));
+    TRY(db_query(db, &q, LIST));
+    bind_query(q, query, pattern);
+    db_bind_i64(q, 6, query->limit);
+    db_bind_i64(q, 7, query->first);
+    while (list.count < (size_t)query->limit && db_next(q))
+        list.items[list.count++] = (struct discussion){
+            .id = db_i64(q, 0),
+            .oid = db_str(q, 1, a),
+            .repo_id = query->repo_id,
+            .number = db_i64(q, 2),
+            .is_pull_request = db_bool(q, 3),
+            .status = db_str(q, 4, a),
+            .title = db_str(q, 5, a),
+            .author_id = db_i64(q, 6),
+            .created_at_ms = db_i64(q, 7),
+        };
+    TRY(db_error(q));
+    *ret = list;
+    return OK;
 }

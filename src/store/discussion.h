@@ -18,3 +18,20 @@ MUST err discussion_add(struct db *tx, struct arena *a, const struct discussion 
 MUST err discussion_find(struct db *db, struct arena *a, int64_t repo_id, int64_t number, struct discussion *ret);
 /* Has this user opened a pull request here? */
 MUST err discussion_is_author(struct db *db, int64_t repo_id, int64_t user_id, bool *ret);
+
+struct discussion_query {
+    int64_t repo_id;
+    int only;          /* 1: pull requests, 0: others, -1: both */
+    str status;        /* all; open (and draft); closed (and merged) */
+    int64_t author_id; /* 0: anybody */
+    str search;        /* in the title, without case; empty: any */
+    int64_t first, limit;
+};
+struct discussion_list {
+    struct discussion *items;
+    size_t count;
+    int64_t total; /* of all pages */
+};
+/* Newest first. */
+MUST err discussion_list(struct db *db, struct arena *a, const struct discussion_query *query,
+                         struct discussion_list *ret);

@@ -31,6 +31,11 @@ static const struct sql LIST =
     SQL_INIT("SELECT sha256, size, path, pusher_id, pushed_at FROM repo_file "
              "WHERE repo_id = ?1 AND sha256 > ?2 ORDER BY sha256 LIMIT ?3");
 
+static const struct sql PLACE = SQL_INIT(
+    "SELECT name, key FROM branch_file JOIN ref ON ref.id = ref_id "
+    "WHERE branch_file.sha256 = ?2 AND repo_id = ?1 ORDER BY name <> 'refs/heads/main', name, key "
+    "LIMIT 1");
+
 static const struct err_info vanished = {
     503,
     NULL,
@@ -154,6 +159,28 @@ err repo_file_remove(struct db *tx, int64_t repo_id, sha256 h)
     return db_write(tx, remove_one, &x);
 }
 
+struct many {
+    int64_t repo_id;
+    const sha256 *files;
+    size_t count;
+};
+
+static err forget(struct db *tx, void *arg)
+{
+    const struct many *x = arg;
+
+    for (size_t i = 0; i < x->count; i++)
+        TRY(repo_file_remove(tx, x->repo_id, x->files[i]));
+    return repo_set_storage(tx, x->repo_id);
+}
+
+err repo_file_forget(struct db *db, int64_t repo_id, const sha256 *files, size_t count)
+{
+    struct many x = {repo_id, files, count};
+
+    return db_write(db, forget, &x);
+}
+
 struct copying {
     int64_t from, to;
 };
@@ -204,4 +231,19 @@ err repo_file_list(struct db *db, struct arena *a, int64_t repo_id, str after_sh
     TRY(db_error(q));
     *ret = list;
     return OK;
+}
+
+err repo_file_place(struct db *db, struct arena *a, int64_t repo_id, sha256 h, str *ret_ref,
+                    str *ret_path)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+    bool found;
+
+    TRY(db_query(db, &q, PLACE));
+    db_bind_i64(q, 1, repo_id);
+    db_bind_hash(q, 2, h);
+    found = db_next(q);
+    *ret_ref = found ? db_str(q, 0, a) : STR_NONE;
+    *ret_path = found ? db_blob(q, 1, a) : STR_NONE;
+    return db_error(q);
 }

@@ -34,6 +34,8 @@ MUST err repo_file_find(struct db *db, int64_t repo_id, sha256 h, struct content
 MUST err repo_file_add(struct db *db, int64_t repo_id, const struct content *c, int64_t user_id);
 MUST err repo_file_set_path(struct db *tx, int64_t repo_id, sha256 h, str path);
 MUST err repo_file_remove(struct db *tx, int64_t repo_id, sha256 h);
+/* The same for many, and counts the repository's storage again, in one transaction. */
+MUST err repo_file_forget(struct db *db, int64_t repo_id, const sha256 *files, size_t count);
 MUST err repo_file_copy_all(struct db *tx, int64_t from_repo_id, int64_t to_repo_id);
 struct repo_file {
     sha256 sha256;
@@ -47,6 +49,10 @@ struct repo_file_list {
 };
 MUST err repo_file_list(struct db *db, struct arena *a, int64_t repo_id, str after_sha256_hex,
                         int64_t limit, struct repo_file_list *ret);
+
+/* On which branch a content stands now (main first) and where; ptr NULL: on none. */
+MUST err repo_file_place(struct db *db, struct arena *a, int64_t repo_id, sha256 h, str *ret_ref,
+                         str *ret_path);
 
 /* Is some of its data known to be damaged?  Then an upload of the same bytes repairs it. */
 MUST err content_is_damaged(struct db *db, const struct content *c, bool *ret);

@@ -8,6 +8,7 @@
 #include "git/walk.h"
 #include "store/file.h"
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct sql REF_SET = SQL_INIT(
@@ -55,7 +56,7 @@ struct ref_move {
     struct ref_change change;
     struct arena *a;
     oid peeled;
-    int64_t commit_time_ms;
+    int64_t updated_at_ms; /* what lists sort by: the commit's time */
     bool is_branch, is_main;
     bool rebuild;        /* clear branch_file first: another line of history */
     int64_t copy_ref_id; /* > 0: the files of this branch, whose head is `copy_head` */
@@ -246,7 +247,9 @@ static err peel(struct odb *o, struct arena *a, oid id, struct ref_move *m)
         return err_new(a, 404, "RevisionNotFound", "%.*s does not point at a commit.",
                        STR_FMT(m->change.name));
     TRY(commit_read(o, a, m->peeled, &c));
-    m->commit_time_ms = c.committer.time_s * 1000;
+    m->updated_at_ms = c.committer.time_s * 1000;
+    if (llabs(clock_ms() - m->updated_at_ms) < 2000)
+        m->updated_at_ms = clock_ms(); /* made just now: git's seconds would tie in sorted lists */
     return OK;
 }
 
@@ -402,7 +405,7 @@ static err set_head(struct db *tx, const struct ref_move *m)
     TRY(db_query(tx, &q, HEAD_SET));
     db_bind_i64(q, 1, m->repo->id);
     db_bind_hash(q, 2, m->peeled);
-    db_bind_i64(q, 3, m->commit_time_ms);
+    db_bind_i64(q, 3, m->updated_at_ms);
     return db_run(q);
 }
 

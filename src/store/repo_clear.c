@@ -41,6 +41,7 @@ static err clear_fn(struct db *tx, void *arg)
         SQL_INIT("DELETE FROM commit_seen WHERE repo_id = ?1"),
         SQL_INIT("DELETE FROM discussion WHERE repo_id = ?1"),
         SQL_INIT("DELETE FROM lfs_lock WHERE repo_id = ?1"),
+        SQL_INIT("DELETE FROM repo_like WHERE repo_id = ?1"),
         SQL_INIT("DELETE FROM upload_part WHERE upload_id IN (SELECT id FROM upload WHERE repo_id = ?1)"),
         SQL_INIT("UPDATE upload SET expires_at = 0 WHERE repo_id = ?1"),
         SQL_INIT("DELETE FROM repo WHERE id = ?1 AND state <> 'live'"),

@@ -237,9 +237,7 @@ static err complete(struct store *s, struct arena *a, str id, struct content *re
         return e;
     }
     e = intake_end(in, a, r.upload.sha256, r.upload.size, ret);
-    if (e && e->status == 400)
-        TRY(upload_forget(s, a,
-                          id)); /* these parts never become that object: the client starts afresh */
+    /* A wrong sum: nobody knows which part is to blame, so all stay and each may be sent again. */
     TRY(e);
 
     struct ending x = {&r.upload, ret, clock_ms()};

@@ -1,4 +1,4 @@
-/* yaml.h — the front matter of a card as JSON.
+/* yaml_json.h — the front matter of a card as JSON.
  *
  * Pure functions.  Scalars follow the core schema of YAML 1.2, as js-yaml does: `no`, `on` and
  * 2024-01-01 are strings, quoted scalars always are.  Duplicate keys: the last one wins.  Anchors

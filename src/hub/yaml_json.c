@@ -1,10 +1,10 @@
-/* yaml.c — see yaml.h.
+/* yaml_json.c — see yaml_json.h.
  *
  * libyaml's events become a small tree in the arena, because the last of duplicate keys wins and an
  * alias repeats what stands behind its anchor; then the tree is written as JSON.  An anchor can be
  * used once its node is complete, so the tree has no cycles.
  */
-#include "hub/yaml.h"
+#include "hub/yaml_json.h"
 #include "base/json.h"
 #include <stdlib.h>
 #include <string.h>
@@ -333,7 +333,7 @@ static str anchor_name(struct loader *l, const yaml_char_t *anchor)
 static err open_node(struct loader *l, const yaml_event_t *e, enum kind kind,
                      const yaml_char_t *anchor)
 {
-    struct node *n;
+    struct node *n = NULL;
 
     if (l->depth == YAML_MAX_DEPTH)
         return bad_at(l, e->start_mark, "it is nested too deep");
@@ -358,7 +358,7 @@ static err add_scalar(struct loader *l, const yaml_event_t *e)
 {
     const char *tag = (const char *)e->data.scalar.tag;
     bool is_plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    struct node *n;
+    struct node *n = NULL;
 
     TRY(node_new(l, e, N_STR, &n));
     n->text = scalar_text(l, e);
