@@ -181,14 +181,15 @@ static err run(struct arena *a, int argc, char **argv, struct job *j)
 
 int admin_export(int argc, char **argv)
 {
-    struct arena *a = arena_new(0);
     struct job j = {0};
+    struct arena *a;
     int code;
     err e;
 
     for (int i = 0; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return help(stdout);
+    a = arena_new(0);
     e = run(a, argc, argv, &j);
     if (e)
         fprintf(stderr, "hearth: %.*s%s%.*s\n", STR_FMT(e->text), e->detail.len ? " — " : "",

@@ -25,6 +25,8 @@ static const struct {
 };
 #define COUNT (sizeof table / sizeof *table)
 
+static char *kept[COUNT]; /* the copy that a STR setting points at; NULL: its default */
+
 /* "base-url" and "BASE_URL" name base_url. */
 static bool same_name(str given, str name)
 {
@@ -94,7 +96,9 @@ err settings_set(struct arena *a, str name, str value)
                        STR_FMT(name));
     switch (table[i].type) {
     case SETTING_IS_STR:
-        *(const char **)table[i].place = keep(value);
+        free(kept[i]);
+        kept[i] = keep(value);
+        *(const char **)table[i].place = kept[i];
         return OK;
     case SETTING_IS_INT:
         if (!str_i64(value, &n) || n < 0)

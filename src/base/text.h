@@ -54,4 +54,4 @@ bool utf8_valid_cut(str s); /* the last character may be cut off (a sample of a 
 int utf8_step(str s);
 
 str text_lower(struct arena *a, str s); /* ASCII letters in lower case */
-bool text_ct_eq(str a, str b); /* constant time for equal lengths */
+bool text_ct_eq(str a, str b);          /* constant time for equal lengths */

@@ -422,7 +422,7 @@ static struct db_stmt *cached_stmt(struct db_conn *c, const char *text)
         if (c->slots[slot]->text == text)
             return c->slots[slot];
     }
-    assert(!"more statements than STMT_SLOTS");
+    assert(false && "more statements than STMT_SLOTS");
     return NULL;
 }
 

@@ -83,6 +83,7 @@ struct history {
     struct req *r;
     struct json_out *j;
     struct odb *odb;
+    struct arena *scratch; /* reset for each commit: messages have no limit of their own */
     struct people_authors authors;
     bool formatted;
 };
@@ -154,10 +155,13 @@ static str escaped(struct arena *a, str text)
 static err put_commit(struct history *h, oid id)
 {
     struct commit_obj c;
+    char hex[40];
 
-    TRY(commit_read(h->odb, h->r->a, id, &c));
+    arena_reset(h->scratch);
+    TRY(commit_read(h->odb, h->scratch, id, &c));
+    hex_write(hex, id.b, sizeof id.b);
     json_obj(h->j);
-    json_kv_str(h->j, "id", sha1_hex(h->r->a, id));
+    json_kv_str(h->j, "id", (str){hex, sizeof hex});
     json_kv_str(h->j, "title", c.title);
     json_kv_str(h->j, "message", c.body);
     json_key(h->j, "authors");
@@ -169,12 +173,27 @@ static err put_commit(struct history *h, oid id)
     if (h->formatted) {
         json_key(h->j, "formatted");
         json_obj(h->j);
-        json_kv_str(h->j, "title", escaped(h->r->a, c.title));
-        json_kv_str(h->j, "message", escaped(h->r->a, c.body));
+        json_kv_str(h->j, "title", escaped(h->scratch, c.title));
+        json_kv_str(h->j, "message", escaped(h->scratch, c.body));
         json_obj_end(h->j);
     }
     json_obj_end(h->j);
     return OK;
+}
+
+static err put_commits(struct history *h, const struct oid_list *list)
+{
+    err e = OK;
+
+    h->scratch = arena_new(0);
+    json_arr(h->j);
+    for (size_t i = 0; i < list->count && !e && !h->j->buf.full; i++)
+        e = put_commit(h, list->ids[i]);
+    e = err_copy(h->r->a, e);
+    arena_free(h->scratch);
+    if (!e)
+        json_arr_end(h->j);
+    return e;
 }
 
 static err read_number(struct req *r, const char *name, uint64_t fallback, uint64_t max,
@@ -240,10 +259,7 @@ err hub_commits(struct req *r)
     h.j = json_out_new(r->a);
     h.odb = object_odb(r->store, r->a, r->repo->id);
     TRY(page_of(h.odb, r->a, rev.commit, (size_t)(page * limit), (size_t)limit, &list, &total));
-    json_arr(h.j);
-    for (size_t i = 0; i < list.count; i++)
-        TRY(put_commit(&h, list.ids[i]));
-    json_arr_end(h.j);
+    TRY(put_commits(&h, &list));
     reply_header(r, "X-Total-Count", arena_printf(r->a, "%zu", total));
     if ((page + 1) * limit < total)
         link_page(r, page + 1);

@@ -5,6 +5,8 @@
 #include "store/object.h"
 #include <string.h>
 
+#define TITLE_MAX 1000 /* bytes; the whole of a longer one is in the commit */
+
 /* --- which commit --- */
 
 /* The entries that are still looked for, by path: a hash table of indexes + 1. */
@@ -90,6 +92,8 @@ struct commit_titles commit_titles(struct req *r, const struct repo *repo)
 static err titles_add(struct commit_titles *t, oid id)
 {
     struct commit_obj c;
+    struct arena *scratch;
+    err e;
 
     if (t->count == t->cap) {
         size_t cap = t->cap ? t->cap * 2 : 16;
@@ -100,9 +104,13 @@ static err titles_add(struct commit_titles *t, oid id)
         t->items = wider;
         t->cap = cap;
     }
-    TRY(commit_read(t->odb, t->r->a, id, &c));
-    t->items[t->count++] = (struct commit_title){id, c.title, c.committer.time_s * 1000};
-    return OK;
+    scratch = arena_new(0); /* a message has no limit of its own */
+    e = err_copy(t->r->a, commit_read(t->odb, scratch, id, &c));
+    if (!e)
+        t->items[t->count++] = (struct commit_title){
+            id, arena_str(t->r->a, str_first(c.title, TITLE_MAX)), c.committer.time_s * 1000};
+    arena_free(scratch);
+    return e;
 }
 
 err commit_title(struct commit_titles *t, oid id, const struct commit_title **ret)

@@ -3,6 +3,8 @@
 #include "hub/hub.h"
 #include <string.h>
 
+#define EMAIL_MAX 320 /* bytes; a longer one is no address */
+
 str people_avatar(struct req *r, str name)
 {
     return arena_cat(r->a, r->base, STR("/api/avatars/"), url_encode(r->a, name));
@@ -59,6 +61,11 @@ err people_author(struct people_authors *p, str name, str email, str *ret_user, 
     struct account account;
     size_t i = 0;
 
+    if (email.len > EMAIL_MAX) {
+        *ret_known = false;
+        *ret_user = name;
+        return OK;
+    }
     while (i < p->count && !str_ieq(p->items[i].email, email))
         i++;
     if (i == p->count) {

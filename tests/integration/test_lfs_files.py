@@ -1,6 +1,7 @@
 """Large files listed, deleted from the whole history, given to another repository, with real clients."""
 
 import hashlib
+import random
 
 from harness.clients import random_bytes
 
@@ -208,3 +209,66 @@ def test_pull_requests_are_listed(hub, newest):
         assert hub.http("GET", f"/api/models/alice/m/discussions?{query}").json["count"] == count, query
 
 
+
+
+def random_history(git, clone, chance, pointers):
+    """Sixty commits on four branches, with merges, moves and removals; pointers come and go."""
+    branches = ["main", "b1", "b2", "b3"]
+    for branch in branches[1:]:
+        git("branch", branch, cwd=clone)
+    for n in range(60):
+        branch, other = chance.choice(branches), chance.choice(branches)
+        git("checkout", "-q", "-f", branch, cwd=clone)
+        if n % 7 == 6 and other != branch:
+            git("merge", "-q", "--no-ff", "-s", "ours", "-m", f"merge {n}", other, cwd=clone)
+            continue
+        folder = chance.choice(["", "d/", "d/e/", "f/g/h/"])
+        if n % 3 == 0:
+            name = chance.choice(sorted(pointers))
+            entry = f"100644,{pointers[name]},{folder}{name}"
+        else:
+            blob = git("hash-object", "-w", "--stdin", cwd=clone, stdin=f"text {chance.randrange(9)}\n")
+            entry = f"100644,{blob},{folder}t{chance.randrange(5)}.txt"
+        git("update-index", "--add", "--cacheinfo", entry, cwd=clone)
+        there = git("ls-files", cwd=clone).splitlines()
+        if n % 5 == 4 and len(there) > 2:
+            git("update-index", "--force-remove", chance.choice(there), cwd=clone)
+        git("commit", "-q", "--allow-empty", "-m", f"commit {n}\n\nwith a body", cwd=clone)
+        git("reset", "-q", "--hard", cwd=clone)
+        if n % 10 == 9:
+            git("tag", "-a", "-m", f"tag {n}", f"v{n}", cwd=clone)
+            git("tag", f"l{n}", cwd=clone)
+
+
+def test_the_history_is_what_git_would_write(hub, git):
+    """Commit by commit, byte by byte: the same ids as `git filter-branch` gives."""
+    hub.create("alice/m")
+    contents = {f"p{n}.bin": random_bytes(2000 + n, f"p{n}") for n in range(4)}
+    shas = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    objects = [{"oid": shas[name], "size": len(contents[name])} for name in contents]
+    asked = hub.ok("POST", "/alice/m.git/info/lfs/objects/batch", body={"operation": "upload", "objects": objects})
+    for name, answer in zip(contents, asked.json["objects"], strict=True):
+        assert hub.http("PUT", answer["actions"]["upload"]["href"], body=contents[name]).status == 200
+
+    clone, pointers = git.clone("alice/m"), {}
+    for name, content in contents.items():
+        text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{shas[name]}\nsize {len(content)}\n"
+        pointers[name] = git("hash-object", "-w", "--no-filters", "--stdin", cwd=clone, stdin=text)
+    (clone / ".git" / "info" / "attributes").write_text("* -filter\n")  # pointers stay pointers
+    random_history(git, clone, random.Random(7), pointers)
+    git("push", "-q", "origin", "--all", cwd=clone)
+    git("push", "-q", "origin", "--tags", cwd=clone)
+
+    doomed = ["p1.bin", "p3.bin"]
+    hub.ok("POST", "/api/models/alice/m/lfs-files/batch", body={"deletions": {"sha": [shas[n] for n in doomed]}})
+    remove = "git rm -q --cached --ignore-unmatch -- " + " ".join(f"'{n}' '*/{n}'" for n in doomed)
+    options = ["-f", "--index-filter", remove, "--tag-name-filter", "cat"]
+    git("filter-branch", *options, "--", "--branches", "--tags", cwd=clone, FILTER_BRANCH_SQUELCH_WARNING=1)
+    mine = dict(line.split()[::-1] for line in git("show-ref", "--heads", "--tags", "-d", cwd=clone).splitlines())
+    theirs = dict(line.split()[::-1] for line in git("ls-remote", "--heads", "--tags", "origin", cwd=clone).splitlines())
+    assert theirs == mine
+    git.fsck(git.clone("alice/m", "--mirror"))
+    for branch in ("main", "b1", "b2", "b3"):  # what the hub lists is what is there
+        tree = hub.http("GET", f"/api/models/alice/m/tree/{branch}?recursive=1").json
+        there = git("ls-tree", "-r", "-t", "--name-only", branch, cwd=clone).splitlines()
+        assert [e["path"] for e in tree] == there, branch
