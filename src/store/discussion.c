@@ -12,7 +12,9 @@ static err number_fn(struct db *tx, void *arg)
     struct number_args *x = arg;
     AUTO_STMT struct db_stmt *q = NULL;
 
-    TRY(db_query(tx, &q, SQL("UPDATE repo SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number")));
+    TRY(db_query(
+        tx, &q,
+        SQL("UPDATE repo SET last_number = last_number + 1 WHERE id = ?1 RETURNING last_number")));
     db_bind_i64(q, 1, x->repo_id);
     if (db_next(q))
         x->number = db_i64(q, 0);
@@ -49,13 +51,15 @@ err discussion_add(struct db *tx, struct arena *a, const struct discussion *d)
     return db_run(q);
 }
 
-err discussion_find(struct db *db, struct arena *a, int64_t repo_id, int64_t number, struct discussion *ret)
+err discussion_find(struct db *db, struct arena *a, int64_t repo_id, int64_t number,
+                    struct discussion *ret)
 {
     AUTO_STMT struct db_stmt *q = NULL;
 
     *ret = (struct discussion){0};
     TRY(db_query(db, &q,
-                 SQL("SELECT id, oid, is_pull_request, status, title, description, author_id, base, created_at "
+                 SQL("SELECT id, oid, is_pull_request, status, title, description, author_id, "
+                     "base, created_at "
                      "FROM discussion WHERE repo_id = ?1 AND number = ?2")));
     db_bind_i64(q, 1, repo_id);
     db_bind_i64(q, 2, number);
@@ -80,7 +84,9 @@ err discussion_is_author(struct db *db, int64_t repo_id, int64_t user_id, bool *
 {
     AUTO_STMT struct db_stmt *q = NULL;
 
-    TRY(db_query(db, &q, SQL("SELECT 1 FROM discussion WHERE repo_id = ?1 AND author_id = ?2 AND is_pull_request = 1 LIMIT 1")));
+    TRY(db_query(db, &q,
+                 SQL("SELECT 1 FROM discussion WHERE repo_id = ?1 AND author_id = ?2 AND "
+                     "is_pull_request = 1 LIMIT 1")));
     db_bind_i64(q, 1, repo_id);
     db_bind_i64(q, 2, user_id);
     *ret = db_next(q);

@@ -15,7 +15,8 @@ struct discussion {
 /* The next number of this repository; numbers of requests that fail afterwards stay unused. */
 MUST err discussion_number_next(struct store *s, int64_t repo_id, int64_t *ret);
 MUST err discussion_add(struct db *tx, struct arena *a, const struct discussion *d);
-MUST err discussion_find(struct db *db, struct arena *a, int64_t repo_id, int64_t number, struct discussion *ret);
+MUST err discussion_find(struct db *db, struct arena *a, int64_t repo_id, int64_t number,
+                         struct discussion *ret);
 /* Has this user opened a pull request here? */
 MUST err discussion_is_author(struct db *db, int64_t repo_id, int64_t user_id, bool *ret);
 

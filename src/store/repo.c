@@ -19,7 +19,8 @@ static const struct sql INSERT = SQL_INIT(
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8, ?9, ?9, x'') RETURNING id");
 static const struct sql SEARCH_ADD = SQL_INIT("INSERT INTO repo_search(rowid, full_key) VALUES (?1, ?2)");
 static const struct sql SEARCH_REMOVE = SQL_INIT(
-    "INSERT INTO repo_search(repo_search, rowid, full_key) SELECT 'delete', id, full_key FROM repo WHERE id = ?1");
+    "INSERT INTO repo_search(repo_search, rowid, full_key) SELECT 'delete', id, full_key FROM repo "
+    "WHERE id = ?1 AND state = 'live'"); /* only once: removing what is not there damages the index */
 static const struct sql ALIAS_REMOVE =
     SQL_INIT("DELETE FROM repo_alias WHERE kind = ?1 AND full_key = ?2");
 static const struct sql ALIAS_ADD = SQL_INIT(
@@ -279,9 +280,15 @@ struct move_args {
 
 static err move_fn(struct db *tx, void *arg)
 {
+    static const struct err_info gone = {
+        404, "RepoNotFound", STR_INIT("Repository not found"), NULL, {0}};
     struct move_args *m = arg;
     str key = account_key(m->a, m->full);
+    struct repo now;
 
+    TRY(repo_by_id(tx, m->a, m->r->id, &now));
+    if (now.id == 0)
+        return &gone; /* deleted meanwhile */
     TRY(run_id(tx, SEARCH_REMOVE, m->r->id));
     TRY(run_id(tx, ALIAS_ADD, m->r->id));
     TRY(run_kind_key(tx, ALIAS_REMOVE, m->r->kind, key));
@@ -433,11 +440,12 @@ static enum access access_of_member(enum member_role role, bool is_creator)
 
 err repo_access(struct db *db, const struct repo *r, const struct account *user, enum access *ret)
 {
-    enum access open = r->is_private ? ACCESS_NONE : user ? ACCESS_CONTRIBUTE : ACCESS_READ;
+    bool is_user = user && user->is_active;
+    enum access open = r->is_private ? ACCESS_NONE : is_user ? ACCESS_CONTRIBUTE : ACCESS_READ;
     enum access mine = ACCESS_NONE;
     enum member_role role;
 
-    if (user && user->is_active) {
+    if (is_user) {
         if (user->id == r->owner_id) {
             mine = ACCESS_ADMIN;
         } else {

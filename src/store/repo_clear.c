@@ -13,7 +13,8 @@ static err next_dead(struct db *db, int64_t *ret)
     AUTO_STMT struct db_stmt *q = NULL;
 
     *ret = 0;
-    TRY(db_query(db, &q, SQL("SELECT id FROM repo WHERE state <> 'live' LIMIT 1")));
+    /* the first condition is the index's; a state that is neither word is damage, not a deletion */
+    TRY(db_query(db, &q, SQL("SELECT id FROM repo WHERE state <> 'live' AND state = 'deleted' LIMIT 1")));
     if (db_next(q))
         *ret = db_i64(q, 0);
     return db_error(q);

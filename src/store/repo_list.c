@@ -8,12 +8,13 @@
 #include "base/text.h"
 #include "store/internal.h"
 #include "store/repo_cols.h"
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 #define LIST_LIMIT_MAX 1000
+#define SEARCH_MAX_BYTES 256
 #define RARE_TAG_MAX 2000 /* repositories; below, the tag drives the query */
-#define PARAMS_MAX 48
+#define PARAMS_MAX 64 /* kind, viewer, author, 4 searches, 16 filters, bounds, cursor, limit: 49 */
 
 static const struct {
     const char *column;
@@ -42,6 +43,7 @@ static void lit(struct builder *b, const char *text)
 
 static void param_str(struct builder *b, str s)
 {
+    assert(b->count < PARAMS_MAX);
     b->params[b->count].s = s;
     b->params[b->count].is_str = true;
     buf_printf(&b->text, "?%d", ++b->count);
@@ -49,6 +51,7 @@ static void param_str(struct builder *b, str s)
 
 static void param_i64(struct builder *b, int64_t v)
 {
+    assert(b->count < PARAMS_MAX);
     b->params[b->count].i = v;
     buf_printf(&b->text, "?%d", ++b->count);
 }
@@ -62,22 +65,20 @@ static void bind_all(struct builder *b, struct db_stmt *q)
             db_bind_i64(q, i + 1, b->params[i].i);
 }
 
-/* A text as one FTS5 phrase: quoted, so that nothing in it is query syntax. */
+/* A text as one FTS5 phrase: quoted, so that nothing in it is query syntax.  A NUL would end it. */
 static str phrase(struct arena *a, str text)
 {
-    struct buf b = BUF(1024);
-    str s;
+    char *p = arena_array(a, text.len + 1, 2);
+    size_t len = 0;
 
-    buf_addc(&b, '"');
+    p[len++] = '"';
     for (size_t i = 0; i < text.len; i++) {
         if (text.ptr[i] == '"')
-            buf_addc(&b, '"');
-        buf_addc(&b, text.ptr[i]);
+            p[len++] = '"';
+        p[len++] = text.ptr[i] ? text.ptr[i] : ' ';
     }
-    buf_addc(&b, '"');
-    s = arena_str(a, buf_str(&b));
-    buf_free(&b);
-    return s;
+    p[len++] = '"';
+    return (str){p, len};
 }
 
 static void add_visible(struct builder *b, const struct repo_query *q)
@@ -100,7 +101,9 @@ static void add_search(struct builder *b, struct arena *a, str text)
 {
     str key = account_key(a, text);
 
-    if (key.len >= 3) {
+    if (key.len > SEARCH_MAX_BYTES) {
+        lit(b, " AND 1 = 0"); /* longer than any id */
+    } else if (key.len >= 3) {
         lit(b, " AND repo.id IN (SELECT rowid FROM repo_search WHERE repo_search MATCH ");
         param_str(b, phrase(a, key));
         lit(b, ")");

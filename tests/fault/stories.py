@@ -1,0 +1,205 @@
+"""The stories that are cut off: each does its work on a server under the shim and returns what the
+checks need besides the facts. Small, since every image of every story is a server start.
+
+    story(hub, client, folder) -> {sha256: content} of large files, for uploads that go on
+"""
+
+import os
+import subprocess
+import threading
+
+from harness.server import plain_env
+from world import TOKEN, USER, Refused, random_bytes, sha256
+
+PART = 16 << 20  # the hub's smallest part
+
+
+def together(*jobs):
+    """Runs jobs in threads; the first exception is ours."""
+    failed = []
+
+    def run(job):
+        try:
+            job()
+        except Exception as e:  # noqa: BLE001 - handed on below
+            failed.append(e)
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def create(hub, client, folder):
+    """Repositories of every kind, some at the same moment, and an account made beside the server."""
+    client.create("alice/one")
+    client.create("alice/data", kind="dataset")
+    client.create("alice/app", kind="space", sdk="static")
+    client.create("alice/secret", private=True)
+    hub.add_user("bob", "hf_BobIsAStranger")
+    client.swear((("token", "bob"), "hf_BobIsAStranger"))
+    together(*(lambda n=n: client.create(f"alice/many-{n}") for n in range(8)))
+    for n in range(6):
+        client.create(f"alice/more-{n}")
+    try:
+        client.create("alice/one")
+    except Refused as e:
+        assert e.answer.status == 409
+    return {}
+
+
+def commit(hub, client, folder):
+    """Files added, changed and deleted; four people at once, on one repository and on their own."""
+    client.create("alice/log")
+    for n in range(10):
+        client.commit("alice/log", {f"step-{n}.txt": b"%d\n" % n, "last.txt": b"last is %d\n" % n})
+    client.commit("alice/log", {"step-3.txt": None, "sub/deep/file.bin": random_bytes(90_000, "deep")})
+
+    def person(number):
+        mine = f"alice/own-{number}"
+        client.create(mine)
+        for n in range(5):
+            client.commit("alice/log", {f"by-{number}/{n}.txt": b"%d %d\n" % (number, n)})
+            client.commit(mine, {"file.txt": b"%d\n" % n, f"{n}.md": os.urandom(3000)})
+
+    together(*(lambda n=n: person(n) for n in range(4)))
+    client.commit("alice/log", {f"set/{n:03}.txt": b"%d\n" % n for n in range(60)})
+    return {}
+
+
+def large(hub, client, folder):
+    """Large files by plain PUT: empty, small, shared, repeated, at the same moment; then committed."""
+    client.create("alice/weights")
+    base = random_bytes(700_000, "base")
+    files = {
+        "empty.bin": b"",
+        "tiny.bin": b"0123456789",
+        "base.bin": base,
+        "longer.bin": base + random_bytes(300_000, "tail"),  # shares chunks
+        "zeros.bin": bytes(400_000),
+    }
+    for name, content in files.items():
+        client.put("alice/weights", content)
+        client.commit("alice/weights", {}, {name: content}, summary=name)
+    client.create("alice/other")
+    client.put("alice/other", base)  # nothing new to store
+    others = [random_bytes(250_000 + n, n) for n in range(4)]
+    together(*(lambda c=c: client.put("alice/other", c) for c in [*others, *others[:2]]))
+    client.commit("alice/other", {"README.md": b"# two\n"}, {f"{n}.bin": c for n, c in enumerate(others)})
+    return {}
+
+
+def multipart(hub, client, folder):
+    """Files in parts: with a restart, a kill -9, a part sent twice, two completions at once."""
+    first, second = random_bytes(PART + 400_000, "first"), random_bytes(PART + 100_000, "second")
+    client.create("alice/big")
+    a, b = client.begin_parts("alice/big", first), client.begin_parts("alice/big", second)
+    a.send(1)
+    hub.restart()
+    b.send(2)
+    together(lambda: a.send(2), lambda: b.send(1))
+    b.send(1)
+    hub.kill()
+    hub.start()
+    a.complete()
+    together(b.complete, b.complete)
+    client.commit("alice/big", {}, {"first.bin": first, "second.bin": second})
+    return {sha256(c): c for c in (first, second)}
+
+
+class Clone:
+    """Stock git with a configuration of its own."""
+
+    def __init__(self, client, folder, repo):
+        self.client, self.repo, self.home = client, repo, folder / f"git-{repo.replace('/', '-')}"
+        self.home.mkdir()
+        (self.home / ".gitconfig").write_text(
+            "[user]\n\tname = Alice\n\temail = alice@example.org\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
+            '[filter "lfs"]\n\tclean = git-lfs clean -- %f\n\tsmudge = git-lfs smudge -- %f\n\tprocess = git-lfs filter-process\n\trequired = true\n'
+        )
+        self("clone", "--quiet", f"http://{USER}:{TOKEN}@127.0.0.1:{client.hub.port}/{repo}", "work", cwd=self.home)
+        self.work = self.home / "work"
+
+    def __call__(self, *args, cwd=None):
+        env = plain_env(self.home, GIT_CONFIG_NOSYSTEM=1, GIT_TERMINAL_PROMPT=0)
+        done = subprocess.run(["git", *map(str, args)], cwd=cwd or self.work, env=env, capture_output=True, text=True, timeout=120)
+        if done.returncode:
+            raise AssertionError(f"git {args}: {done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+    def change(self, files, message):
+        for path, content in files.items():
+            (self.work / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.work / path).write_bytes(content)
+        self("add", "--all")
+        self("commit", "--quiet", "-m", message)
+
+    def push(self, *what, expect=None):
+        """`expect`: {ref: its commit after this push, None: gone}. Promised once git has said so."""
+        before = [((("ref", self.repo, ref)), oid) for ref, oid in (expect or {}).items()]
+        self.client.expect(lambda: self("push", "--quiet", *what), before)
+
+
+def push(hub, client, folder):
+    """git: commits, many files, branch, tag, forced and deleted branches, beside REST commits."""
+    client.create("alice/code")
+    clone = Clone(client, folder, "alice/code")
+    head = lambda: clone("rev-parse", "HEAD")  # noqa: E731
+    for n in range(4):
+        clone.change({f"src/{n}.c": b"int x%d;\n" % n, "README.md": b"# %d\n" % n}, f"step {n}")
+        clone.push("origin", "main", expect={"refs/heads/main": head()})
+    clone.change({f"many/{n}.txt": os.urandom(40).hex().encode() for n in range(120)}, "many files")
+    clone.push("origin", "main", expect={"refs/heads/main": head()})
+    client.create("alice/side")
+
+    def beside():
+        for n in range(4):
+            client.commit("alice/side", {f"{n}.txt": b"%d\n" % n})
+
+    def pushes():
+        clone("checkout", "--quiet", "-b", "dev")
+        for n in range(3):
+            clone.change({"dev.txt": b"%d\n" % n}, f"dev {n}")
+            clone.push("origin", "dev", expect={"refs/heads/dev": head()})
+        clone("tag", "v1")
+        clone.push("origin", "v1", expect={"refs/tags/v1": head()})
+
+    together(beside, pushes)
+    clone("commit", "--quiet", "--amend", "-m", "rewritten")
+    clone.push("--force", "origin", "dev", expect={"refs/heads/dev": head()})
+    clone.push("origin", ":dev", expect={"refs/heads/dev": None})
+    clone("checkout", "--quiet", "main")
+    content = random_bytes(120_000, "pushed")
+    clone.change({".gitattributes": b"*.bin filter=lfs diff=lfs merge=lfs -text\n", "w.bin": content}, "large")
+    clone.push("origin", "main", expect={"refs/heads/main": head()})
+    client.swear((("lfs", "alice/code", sha256(content)), len(content)), (("file", "alice/code", "main", "w.bin"), sha256(content)))
+    return {}
+
+
+def delete(hub, client, folder):
+    """Repositories deleted, the name used again, at the same moment as commits elsewhere."""
+    shared = random_bytes(300_000, "shared")
+    for name in ("alice/a", "alice/b", "alice/stays"):
+        client.create(name)
+        client.commit(name, {f"{n}.txt": b"%s %d\n" % (name.encode(), n) for n in range(20)})
+        client.put(name, shared)
+        client.commit(name, {}, {"shared.bin": shared})
+    client.delete("alice/a")
+    together(
+        lambda: client.delete("alice/b"),
+        lambda: [client.commit("alice/stays", {"more.txt": b"%d\n" % n}) for n in range(4)],
+    )
+    client.create("alice/again")
+    client.commit("alice/again", {"one.txt": b"one\n"})
+    client.delete("alice/again")
+    client.commit("alice/stays", {"0.txt": None})
+    for n in range(4):
+        client.create(f"alice/brief-{n}")
+        client.delete(f"alice/brief-{n}")
+    return {}
+
+
+ALL = {f.__name__: f for f in (create, commit, large, multipart, push, delete)}
