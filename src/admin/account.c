@@ -170,6 +170,7 @@ err admin_member_list(struct args *x)
     TRY(find(x, x->words[0], ACCOUNT_ORG, &org));
     TRY(member_list(x->store->hub, x->a, org.id, STR_NONE, INT64_MAX, &l));
     for (size_t i = 0; i < l.count; i++)
-        printf("%.*s\t%.*s\n", STR_FMT(l.items[i].account.name), STR_FMT(member_role_word(l.items[i].role)));
+        printf("%.*s\t%.*s\n", STR_FMT(l.items[i].account.name),
+               STR_FMT(member_role_word(l.items[i].role)));
     return OK;
 }

@@ -9,26 +9,40 @@ static const struct command {
     int positional;       /* how many words it takes */
     err (*run)(struct args *x);
     const char *usage;
-    const char *options;  /* names it knows; a '!' marks a flag without value */
+    const char *options; /* names it knows; a '!' marks a flag without value */
 } commands[] = {
-    {{"user", "add"}, 1, admin_user_add,
-     "user add NAME [--full-name S] [--email S] [--id HEX24] [--site-admin] [--password-stdin] [--force]",
+    {{"user", "add"},
+     1,
+     admin_user_add,
+     "user add NAME [--full-name S] [--email S] [--id HEX24] [--site-admin] [--password-stdin] "
+     "[--force]",
      "full-name email id site-admin! password-stdin! force!"},
-    {{"user", "passwd"}, 1, admin_user_passwd, "user passwd NAME [--password-stdin]", "password-stdin!"},
+    {{"user", "passwd"},
+     1,
+     admin_user_passwd,
+     "user passwd NAME [--password-stdin]",
+     "password-stdin!"},
     {{"user", "disable"}, 1, admin_user_disable, "user disable NAME", ""},
     {{"user", "enable"}, 1, admin_user_enable, "user enable NAME", ""},
     {{"user", "list"}, 0, admin_user_list, "user list", ""},
-    {{"token", "add"}, 1, admin_token_add,
+    {{"token", "add"},
+     1,
+     admin_token_add,
      "token add USER [--name S] [--role read|write|fineGrained] [--value LITERAL] [--scopes JSON]",
      "name role value scopes"},
     {{"token", "list"}, 1, admin_token_list, "token list USER", ""},
     {{"token", "revoke"}, 2, admin_token_revoke, "token revoke USER ID", ""},
-    {{"org", "add"}, 1, admin_org_add,
+    {{"org", "add"},
+     1,
+     admin_org_add,
      "org add NAME [--full-name S] [--id HEX24] [--private-by-default] [--force]",
      "full-name id private-by-default! force!"},
     {{"org", "list"}, 0, admin_org_list, "org list", ""},
-    {{"org", "member", "add"}, 2, admin_member_add,
-     "org member add ORG USER --role read|contributor|write|admin", "role"},
+    {{"org", "member", "add"},
+     2,
+     admin_member_add,
+     "org member add ORG USER --role read|contributor|write|admin",
+     "role"},
     {{"org", "member", "remove"}, 2, admin_member_remove, "org member remove ORG USER", ""},
     {{"org", "member", "list"}, 1, admin_member_list, "org member list ORG", ""},
 };
@@ -110,7 +124,8 @@ static err read_args(const struct command *c, int argc, char **argv, struct args
         }
         k = option_known(c, name);
         if (k == UNKNOWN || x->option_count == 16)
-            return err_new(x->a, 400, NULL, "Unknown option %s. Usage: hearth admin %s", argv[i], c->usage);
+            return err_new(x->a, 400, NULL, "Unknown option %s. Usage: hearth admin %s", argv[i],
+                           c->usage);
         if (k == VALUE && i + 1 >= argc)
             return err_new(x->a, 400, NULL, "Option %s needs a value.", argv[i]);
         x->options[x->option_count++] = (struct arg_option){name, k == VALUE ? argv[++i] : NULL};

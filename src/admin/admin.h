@@ -18,7 +18,7 @@ struct args {
 };
 const char *args_get(const struct args *x, const char *name); /* NULL when absent */
 bool args_has(const struct args *x, const char *name);
-str args_str(const struct args *x, const char *name);         /* ptr NULL when absent */
+str args_str(const struct args *x, const char *name); /* ptr NULL when absent */
 
 MUST err admin_user_add(struct args *x);
 MUST err admin_user_passwd(struct args *x);

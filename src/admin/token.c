@@ -25,7 +25,8 @@ err admin_token_add(struct args *x)
     if (scopes.ptr)
         TRY(json_parse(x->a, scopes, &parsed));
     TRY(find_user(x, &u));
-    TRY(token_add(x->store, x->a, u.id, args_str(x, "name"), role, scopes, args_str(x, "value"), &text));
+    TRY(token_add(x->store, x->a, u.id, args_str(x, "name"), role, scopes, args_str(x, "value"),
+                  &text));
     printf("%.*s\n", STR_FMT(text));
     return OK;
 }

@@ -106,7 +106,8 @@ err auth_repo_missing(struct req *r)
 
 static bool scope_lists(const struct token *t, const struct repo *repo, bool write)
 {
-    /* a fine-grained token: {"scoped":[{"entity":{"type","name"},"permissions":[…]}],"global":[…]} */
+    /* a fine-grained token: {"scoped":[{"entity":{"type","name"},"permissions":[…]}],"global":[…]}
+     */
     struct arena *a = arena_new(1u << 20);
     const struct json *root, *scoped;
     bool found = false;
@@ -170,7 +171,8 @@ static err check_access(struct req *r, const struct repo *repo, enum access need
     return full >= need ? &read_only_token : &not_permitted;
 }
 
-err auth_repo(struct req *r, enum repo_kind kind, str full_name, enum access need, struct repo **ret)
+err auth_repo(struct req *r, enum repo_kind kind, str full_name, enum access need,
+              struct repo **ret)
 {
     struct repo *repo = arena_one(r->a, struct repo);
 
@@ -192,11 +194,13 @@ err auth_owner(struct req *r, str name, struct account *ret)
     }
     TRY(account_find(r->store->hub, r->a, name, ret));
     if (ret->id == 0)
-        return err_new(r->a, 403, NULL, "There is no namespace \"%.*s\" that you may create repositories in.",
+        return err_new(r->a, 403, NULL,
+                       "There is no namespace \"%.*s\" that you may create repositories in.",
                        STR_FMT(name));
     TRY(repo_may_create(r->store->hub, ret, auth_account(r), &may));
     if (!may)
-        return err_new(r->a, 403, NULL, "You don't have the rights to create a repository in \"%.*s\".",
+        return err_new(r->a, 403, NULL,
+                       "You don't have the rights to create a repository in \"%.*s\".",
                        STR_FMT(name));
     return OK;
 }
@@ -222,7 +226,8 @@ static size_t find_name(str path, str name)
     return 0;
 }
 
-/* 307 to the same address with the new name, relative, query kept: HEAD clients follow only that. */
+/* 307 to the same address with the new name, relative, query kept: HEAD clients follow only that.
+ */
 static err redirect_moved(struct req *r, str asked)
 {
     size_t at = find_name(r->path, asked);

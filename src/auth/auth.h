@@ -19,17 +19,19 @@ struct user {
 /* Reads Authorization (Bearer, Basic) or the session; sets r->user.  401 with the exact text of
  * hub-api.md 4.3 when a credential is there and wrong. */
 MUST err auth_identify(struct req *r);
-/* Checks the route's scope; sets r->repo; redirects GET and HEAD of old names (then *ret_answered). */
+/* Checks the route's scope; sets r->repo; redirects GET and HEAD of old names (then *ret_answered).
+ */
 MUST err auth_allow(struct req *r, bool *ret_answered);
 
 /* A further repository.  Fails as auth_allow does: 401/404 RepoNotFound, 403 without the right. */
-MUST err auth_repo(struct req *r, enum repo_kind kind, str full_name, enum access need, struct repo **ret);
+MUST err auth_repo(struct req *r, enum repo_kind kind, str full_name, enum access need,
+                   struct repo **ret);
 /* The namespace that the user may create repositories in; empty name: their own.  403, 404. */
 MUST err auth_owner(struct req *r, str name, struct account *ret);
 
 const struct account *auth_account(const struct req *r); /* NULL: nobody */
-bool auth_sees_all(const struct req *r);                  /* site admin */
-bool auth_may_write(const struct req *r);                 /* the token's role allows changes */
+bool auth_sees_all(const struct req *r);                 /* site admin */
+bool auth_may_write(const struct req *r);                /* the token's role allows changes */
 /* 401 that makes git and browsers ask for credentials. */
 err auth_needed(struct req *r, bool basic);
 err auth_repo_missing(struct req *r);

@@ -92,7 +92,8 @@ err settings_set(struct arena *a, str name, str value)
     bool b;
 
     if (i < 0)
-        return err_new(a, 400, NULL, "There is no setting \"%.*s\"; hearth serve --help lists them.",
+        return err_new(a, 400, NULL,
+                       "There is no setting \"%.*s\"; hearth serve --help lists them.",
                        STR_FMT(name));
     switch (table[i].type) {
     case SETTING_IS_STR:

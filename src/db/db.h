@@ -24,20 +24,23 @@ struct sql {
     const char *text;
 };
 #define SQL(lit) ((struct sql){"" lit})
-#define SQL_INIT(lit) {"" lit} /* for static const struct sql NAME = SQL_INIT("…") */
+#define SQL_INIT(lit)                                                                              \
+    {                                                                                              \
+        "" lit                                                                                     \
+    } /* for static const struct sql NAME = SQL_INIT("…") */
 
 struct db_migration {
-    int version;      /* 1, 2, 3 … without gaps; never edited after a release */
-    const char *sql;  /* any number of statements */
+    int version;     /* 1, 2, 3 … without gaps; never edited after a release */
+    const char *sql; /* any number of statements */
 };
 
 struct db_config {
     const char *path;
-    int page_size;          /* 0: 4096 */
-    int readers;            /* connections kept for reading; 0: 2 per core */
-    bool shared;            /* another process may be the server: synchronous=FULL, no syncer */
-    bool grouping_off;      /* for bench and tests: every commit syncs alone */
-    int sync_delay_ms;      /* for bench: injected before each fdatasync */
+    int page_size;     /* 0: 4096 */
+    int readers;       /* connections kept for reading; 0: 2 per core */
+    bool shared;       /* another process may be the server: synchronous=FULL, no syncer */
+    bool grouping_off; /* for bench and tests: every commit syncs alone */
+    int sync_delay_ms; /* for bench: injected before each fdatasync */
     const struct db_migration *migrations;
     size_t migration_count;
 };
@@ -48,8 +51,8 @@ MUST err db_open(struct arena *a, const struct db_config *c, struct db **ret);
 void db_close(struct db *db); /* checkpoint and close; accepts NULL */
 
 typedef err (*db_fn)(struct db *tx, void *arg);
-MUST err db_write(struct db *db, db_fn fn, void *arg);  /* inside a transaction: just calls fn */
-MUST err db_read(struct db *db, db_fn fn, void *arg);   /* one snapshot for several statements */
+MUST err db_write(struct db *db, db_fn fn, void *arg); /* inside a transaction: just calls fn */
+MUST err db_read(struct db *db, db_fn fn, void *arg);  /* one snapshot for several statements */
 
 /* --- statements: prepared once per connection, found again by the address of their text --- */
 #define AUTO_STMT __attribute__((cleanup(db_stmt_close)))
@@ -60,17 +63,19 @@ void db_stmt_close(struct db_stmt **q);
 MUST err db_query_built(struct db *db, struct db_stmt **ret, str text);
 
 void db_bind_i64(struct db_stmt *q, int i, int64_t v);
-void db_bind_str(struct db_stmt *q, int i, str s);  /* TEXT; ptr NULL binds NULL; bytes must live until the step */
+void db_bind_str(struct db_stmt *q, int i,
+                 str s); /* TEXT; ptr NULL binds NULL; bytes must live until the step */
 void db_bind_blob(struct db_stmt *q, int i, str s); /* BLOB; ptr NULL binds NULL */
 void db_bind_null(struct db_stmt *q, int i);
 void db_bind_real(struct db_stmt *q, int i, double v);
 #define db_bind_hash(q, i, h) db_bind_blob((q), (i), (str){(const char *)(h).b, sizeof(h).b})
 
-bool db_next(struct db_stmt *q);         /* true: a row; false: the end or an error */
-err db_error(const struct db_stmt *q);   /* OK when db_next ended well */
-MUST err db_run(struct db_stmt *q);      /* steps to the end, for writes */
+bool db_next(struct db_stmt *q);               /* true: a row; false: the end or an error */
+err db_error(const struct db_stmt *q);         /* OK when db_next ended well */
+MUST err db_run(struct db_stmt *q);            /* steps to the end, for writes */
 MUST err db_exec(struct db *db, struct sql q); /* no parameters, no rows */
-int64_t db_changes(const struct db_stmt *q);   /* rows changed by the last db_run of this connection */
+int64_t
+db_changes(const struct db_stmt *q); /* rows changed by the last db_run of this connection */
 
 bool db_is_null(struct db_stmt *q, int column);
 int64_t db_i64(struct db_stmt *q, int column);

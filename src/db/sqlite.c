@@ -1,13 +1,14 @@
 /* sqlite.c — db.h over SQLite.
  *
- *   threads that write ──writer lock──▶ BEGIN IMMEDIATE, fn, COMMIT ──▶ wait until `synced` ≥ my number
- *   syncer thread      ── one fdatasync of the WAL for every number committed so far ──▶ wakes them
- *   threads that read  ── borrow one of `readers` connections for one statement (or one db_read)
+ *   threads that write ──writer lock──▶ BEGIN IMMEDIATE, fn, COMMIT ──▶ wait until `synced` ≥ my
+ * number syncer thread      ── one fdatasync of the WAL for every number committed so far ──▶ wakes
+ * them threads that read  ── borrow one of `readers` connections for one statement (or one db_read)
  *
  * What keeps this durable was measured (docs/adr/0004-group-commit.md):
  *   - `hold` stays open and has read once for the whole life of the database, so no close of
  *     another connection is the last one, and the WAL file is never deleted under the syncer;
- *   - before each sync the syncer compares its descriptor with the path and reopens on a difference;
+ *   - before each sync the syncer compares its descriptor with the path and reopens on a
+ * difference;
  *   - checkpoints stay where SQLite does them, in the committing thread, which syncs the WAL first;
  *   - nobody opens or closes the database file itself by another way (that would drop its locks).
  *
@@ -46,8 +47,8 @@ struct db_stmt {
 
 struct db_conn {
     sqlite3 *handle;
-    struct db *db;  /* the database */
-    struct db *tx;  /* the handle that functions of a transaction get */
+    struct db *db; /* the database */
+    struct db *tx; /* the handle that functions of a transaction get */
     struct db_stmt *slots[STMT_SLOTS];
     struct db_stmt *open; /* the one open statement */
     err failed;           /* no statement runs after an error inside a transaction */
@@ -104,9 +105,9 @@ static err conn_error(struct db_conn *c, int rc, const char *what)
     if ((rc & 0xff) == SQLITE_FULL)
         return &err_no_space;
     snprintf(last_message, sizeof last_message, "%s: %s (%d)", what, sqlite3_errmsg(c->handle), rc);
-    last_error = (struct err_info){500, NULL,
-                                 STR("Something went wrong on this hub; its log has the details."),
-                                 "db/sqlite.c", str_c(last_message)};
+    last_error = (struct err_info){
+        500, NULL, STR("Something went wrong on this hub; its log has the details."), "db/sqlite.c",
+        str_c(last_message)};
     if ((rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_IOERR) {
         last_error.status = 503;
         last_error.text = unavailable.text;
@@ -399,8 +400,8 @@ static struct db_stmt *stmt_new(struct db_conn *c, const char *text, size_t len,
 
     if (!q)
         abort();
-    rc = sqlite3_prepare_v3(c->handle, text, (int)len, cached ? SQLITE_PREPARE_PERSISTENT : 0, &q->s,
-                            NULL);
+    rc = sqlite3_prepare_v3(c->handle, text, (int)len, cached ? SQLITE_PREPARE_PERSISTENT : 0,
+                            &q->s, NULL);
     if (rc != SQLITE_OK) {
         fprintf(stderr, "sql: %s\n  in: %.*s\n", sqlite3_errmsg(c->handle), (int)len, text);
         free(q);

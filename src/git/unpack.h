@@ -22,8 +22,8 @@ struct unpack_limits {
 
 struct unpack {
     int fd;
-    uint64_t size;         /* of the file */
-    struct odb *bases;     /* where a thin pack's bases are found */
+    uint64_t size;     /* of the file */
+    struct odb *bases; /* where a thin pack's bases are found */
     struct unpack_limits limits;
     /* Takes one object and says its name.  `data` is good during the call. */
     err (*take)(void *ctx, enum obj_type type, str data, oid *ret);

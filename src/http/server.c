@@ -4,8 +4,8 @@
 #include "base/io.h"
 #include "http/conn.h"
 #include <assert.h>
-#include <limits.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -62,10 +62,11 @@ static err listen_at(struct arena *a, const struct addrinfo *at, const char *nam
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
     if (bind(fd, at->ai_addr, at->ai_addrlen) != 0)
         return errno == EADDRINUSE
-                   ? err_new(a, 409, "PortTaken",
-                             "Something already listens on %s (another hearth?); stop it, or choose "
-                             "another port with --listen.",
-                             name)
+                   ? err_new(
+                         a, 409, "PortTaken",
+                         "Something already listens on %s (another hearth?); stop it, or choose "
+                         "another port with --listen.",
+                         name)
                    : err_os(a, "bind", name);
     if (listen(fd, SOMAXCONN) != 0)
         return err_os(a, "listen", name);

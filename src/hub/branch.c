@@ -50,7 +50,8 @@ err hub_branch_create(struct req *r)
     oid tip;
 
     if (str_starts(name, STR("refs/")) || !refname_short_valid(name))
-        return err_new(r->a, 400, NULL, "Invalid reference for a branch: %.*s", STR_FMT(str_first(name, 200)));
+        return err_new(r->a, 400, NULL, "Invalid reference for a branch: %.*s",
+                       STR_FMT(str_first(name, 200)));
     full = arena_cat(r->a, STR("refs/heads/"), name);
     TRY(ref_find(r->store->hub, r->a, r->repo->id, full, &there));
     if (there.id && !json_true(json_get(r->json, "overwrite")))
@@ -74,7 +75,8 @@ err hub_branch_delete(struct req *r)
         return err_new(r->a, 403, NULL, "Cannot delete refs/heads/main");
     TRY(ref_find(r->store->hub, r->a, r->repo->id, full, &there));
     if (there.id == 0)
-        return err_new(r->a, 404, "RevisionNotFound", "Invalid rev id: %.*s", STR_FMT(str_first(name, 200)));
+        return err_new(r->a, 404, "RevisionNotFound", "Invalid rev id: %.*s",
+                       STR_FMT(str_first(name, 200)));
     TRY(move_ref(r, full, there.oid, OID_ZERO));
     return reply_done(r);
 }
@@ -105,7 +107,8 @@ err hub_tag_create(struct req *r)
 
     TRY(revision_find(r->store, r->a, r->repo, req_param(r, "rev"), &at));
     if (!refname_short_valid(name) || str_starts(name, STR("refs/")))
-        return err_new(r->a, 400, NULL, "Invalid reference for a tag: %.*s", STR_FMT(str_first(name, 200)));
+        return err_new(r->a, 400, NULL, "Invalid reference for a tag: %.*s",
+                       STR_FMT(str_first(name, 200)));
     full = arena_cat(r->a, STR("refs/tags/"), name);
     TRY(ref_find(r->store->hub, r->a, r->repo->id, full, &there));
     if (there.id)
@@ -124,7 +127,8 @@ err hub_tag_delete(struct req *r)
 
     TRY(ref_find(r->store->hub, r->a, r->repo->id, full, &there));
     if (there.id == 0)
-        return err_new(r->a, 404, "RevisionNotFound", "Invalid rev id: %.*s", STR_FMT(str_first(name, 200)));
+        return err_new(r->a, 404, "RevisionNotFound", "Invalid rev id: %.*s",
+                       STR_FMT(str_first(name, 200)));
     TRY(move_ref(r, full, there.oid, OID_ZERO));
     return reply_done(r);
 }
@@ -147,7 +151,8 @@ err hub_super_squash(struct req *r)
         return err_new(r->a, 400, NULL, "A squash message has at most 500 characters.");
     TRY(commit_read(o, r->a, at.commit, &head));
     TRY(write_commit(r, o, head.tree,
-                     arena_cat(r->a, message.len ? message : STR("Super-squash branch"), STR("\n")), &squashed));
+                     arena_cat(r->a, message.len ? message : STR("Super-squash branch"), STR("\n")),
+                     &squashed));
     TRY(move_ref(r, at.ref.name, at.ref.oid, squashed));
     json_obj(j);
     json_kv_str(j, "commitId", sha1_hex(r->a, squashed));

@@ -69,11 +69,14 @@ static err take_file(struct upload *u, const struct commit_line *l, struct op *o
 {
     op->edit.mode = MODE_FILE;
     if (!l->has_content)
-        return op->old_path.ptr ? OK : err_new(u->r->a, 400, NULL, "The file \"%.*s\" needs \"content\".",
-                                               STR_FMT(l->path));
+        return op->old_path.ptr ? OK
+                                : err_new(u->r->a, 400, NULL,
+                                          "The file \"%.*s\" needs \"content\".", STR_FMT(l->path));
     if (l->content.len > INLINE_FILE_MAX)
-        return err_new(u->r->a, 413, NULL, "\"%.*s\" is larger than 10 MiB: upload it through LFS (clients do "
-                       "so after asking preupload).", STR_FMT(l->path));
+        return err_new(u->r->a, 413, NULL,
+                       "\"%.*s\" is larger than 10 MiB: upload it through LFS (clients do "
+                       "so after asking preupload).",
+                       STR_FMT(l->path));
     return odb_write(u->odb, u->r->a, OBJ_BLOB, l->content, &op->edit.id);
 }
 
@@ -91,8 +94,8 @@ static err take_lfs(struct upload *u, const struct commit_line *l, struct op *op
                        "The LFS object %.*s of \"%.*s\" was not uploaded to this repository.",
                        STR_FMT(sha256_hex(r->a, l->lfs)), STR_FMT(l->path));
     if (l->has_size && l->size != c.size)
-        return err_new(r->a, 422, NULL, "The LFS object of \"%.*s\" has %llu bytes, not %llu.", STR_FMT(l->path),
-                       (unsigned long long)c.size, (unsigned long long)l->size);
+        return err_new(r->a, 422, NULL, "The LFS object of \"%.*s\" has %llu bytes, not %llu.",
+                       STR_FMT(l->path), (unsigned long long)c.size, (unsigned long long)l->size);
     pointer = lfs_pointer_format(u->scratch, (struct lfs_pointer){l->lfs, c.size});
     op->edit.mode = MODE_FILE;
     op->is_lfs = true;
@@ -108,10 +111,12 @@ static err take_line(struct upload *u, const struct commit_line *l)
     if (l->key == COMMIT_HEADER)
         return take_header(u, l);
     if (l->key == COMMIT_UNKNOWN)
-        return err_new(u->r->a, 400, NULL, "A commit line's \"key\" is header, file, lfsFile, deletedFile or "
+        return err_new(u->r->a, 400, NULL,
+                       "A commit line's \"key\" is header, file, lfsFile, deletedFile or "
                        "deletedFolder.");
     if (u->count >= OPERATIONS_MAX)
-        return err_new(u->r->a, 413, NULL, "A commit has at most %d operations; split it.", OPERATIONS_MAX);
+        return err_new(u->r->a, 413, NULL, "A commit has at most %d operations; split it.",
+                       OPERATIONS_MAX);
     TRY(commit_path_check(u->r->a, l->path, &path));
     op = add_op(u);
     op->edit.path = arena_str(u->r->a, path);
@@ -156,15 +161,18 @@ static err read_lines(struct upload *u, struct buf *line)
             break;
         total += len;
         if (total > (uint64_t)settings.commit_body_max)
-            return err_new(u->r->a, 413, NULL, "A commit request has at most %lld bytes; split it, or upload large "
-                           "files through LFS.", (long long)settings.commit_body_max);
+            return err_new(u->r->a, 413, NULL,
+                           "A commit request has at most %lld bytes; split it, or upload large "
+                           "files through LFS.",
+                           (long long)settings.commit_body_max);
         hasher_add(u->digest, piece, len);
         for (str rest = {piece, len}; rest.len;) {
             ptrdiff_t nl = str_find(rest, '\n');
 
             buf_add(line, nl < 0 ? rest : str_first(rest, (size_t)nl));
             if (line->full)
-                return err_new(u->r->a, 413, NULL, "A line of this commit is too long: files above 10 MiB go "
+                return err_new(u->r->a, 413, NULL,
+                               "A line of this commit is too long: files above 10 MiB go "
                                "through LFS.");
             if (nl < 0)
                 break;
@@ -188,11 +196,13 @@ static err legacy_list(struct upload *u, const struct json *list, enum commit_ke
             l.content = json_get_str(one, "content");
             if (str_eq(json_get_str(one, "encoding"), STR("base64")) &&
                 !base64_decode(u->r->a, l.content, &l.content))
-                return err_new(u->r->a, 400, NULL, "The content of \"%.*s\" is no base64.", STR_FMT(l.path));
+                return err_new(u->r->a, 400, NULL, "The content of \"%.*s\" is no base64.",
+                               STR_FMT(l.path));
         }
         if (key == COMMIT_LFS_FILE) {
             if (!sha256_from_hex(json_get_str(one, "oid"), &l.lfs))
-                return err_new(u->r->a, 400, NULL, "The lfsFile \"%.*s\" needs \"oid\".", STR_FMT(l.path));
+                return err_new(u->r->a, 400, NULL, "The lfsFile \"%.*s\" needs \"oid\".",
+                               STR_FMT(l.path));
             l.has_size = json_i64(json_get(one, "size"), &size) && size >= 0;
             l.size = l.has_size ? (uint64_t)size : 0;
         }
@@ -238,15 +248,16 @@ static err read_request(struct upload *u)
 /* --- the tree --- */
 
 /* A rename is a removal and, without new content, the old entry under the new path. */
-static err rename_edits(struct odb *o, struct arena *a, oid tree, const struct op *op, struct tree_edit *edits,
-                        size_t *count)
+static err rename_edits(struct odb *o, struct arena *a, oid tree, const struct op *op,
+                        struct tree_edit *edits, size_t *count)
 {
     struct tree_entry old;
     bool found;
 
     TRY(tree_find(o, a, tree, op->old_path, &old, &found));
     if (!found)
-        return err_new(a, 404, "EntryNotFound", "A file with this name doesn't exist: %.*s", STR_FMT(op->old_path));
+        return err_new(a, 404, "EntryNotFound", "A file with this name doesn't exist: %.*s",
+                       STR_FMT(op->old_path));
     edits[*count] = (struct tree_edit){.path = op->old_path, .is_removal = true};
     ++*count;
     edits[*count] = op->edit;
@@ -259,7 +270,8 @@ static err rename_edits(struct odb *o, struct arena *a, oid tree, const struct o
 }
 
 /* Large files that no rule sends to LFS get a line of their own in .gitattributes. */
-static err attribute_edit(struct upload *u, struct arena *a, oid tree, struct tree_edit *ret, bool *ret_any)
+static err attribute_edit(struct upload *u, struct arena *a, oid tree, struct tree_edit *ret,
+                          bool *ret_any)
 {
     str *paths = arena_many(a, str, u->count), text = STR("");
     struct attr_rules rules = {0};
@@ -284,8 +296,8 @@ static err attribute_edit(struct upload *u, struct arena *a, oid tree, struct tr
     return *ret_any ? odb_write(u->odb, a, OBJ_BLOB, text, &ret->id) : OK;
 }
 
-static err edits_on(struct odb *o, struct arena *a, oid tree, void *arg, const struct tree_edit **ret,
-                    size_t *ret_count)
+static err edits_on(struct odb *o, struct arena *a, oid tree, void *arg,
+                    const struct tree_edit **ret, size_t *ret_count)
 {
     struct upload *u = arg;
     struct tree_edit *edits = arena_many(a, struct tree_edit, u->count * 2 + 1);
@@ -313,7 +325,8 @@ static err edits_on(struct odb *o, struct arena *a, oid tree, void *arg, const s
 
 static err no_revision(struct req *r, str rev)
 {
-    return err_new(r->a, 404, "RevisionNotFound", "Invalid rev id: %.*s", STR_FMT(str_first(rev, 200)));
+    return err_new(r->a, 404, "RevisionNotFound", "Invalid rev id: %.*s",
+                   STR_FMT(str_first(rev, 200)));
 }
 
 static err may_write(struct req *r, const struct upload *u, str ref)
@@ -333,7 +346,8 @@ static err may_write(struct req *r, const struct upload *u, str ref)
     return auth_repo(r, r->repo->kind, r->repo->full_name, ACCESS_WRITE, &same);
 }
 
-/* The ref that the address names: a branch, a pull request, a converted ref; never a tag or commit. */
+/* The ref that the address names: a branch, a pull request, a converted ref; never a tag or commit.
+ */
 static err target_ref(struct req *r, str *ret_ref, struct ref *ret)
 {
     str rev = req_param(r, "rev");
@@ -376,7 +390,8 @@ static err reply_commit(struct req *r, oid commit, int64_t number)
     json_kv_str(j, "commitUrl", arena_cat(r->a, url, STR("/commit/"), id));
     json_kv_str(j, "hookOutput", STR(""));
     if (number)
-        json_kv_str(j, "pullRequestUrl", arena_printf(r->a, "%.*s/discussions/%lld", STR_FMT(url), (long long)number));
+        json_kv_str(j, "pullRequestUrl",
+                    arena_printf(r->a, "%.*s/discussions/%lld", STR_FMT(url), (long long)number));
     json_obj_end(j);
     return reply_json(r, 200, j);
 }
@@ -440,7 +455,8 @@ static err create(struct upload *u)
     TRY(read_request(u));
     digest = sha256_end(u->digest);
     u->digest = NULL;
-    TRY(commit_seen(r->store, r->a, r->repo->id, ref, r->user->account.id, digest, &seen, &commit, &number));
+    TRY(commit_seen(r->store, r->a, r->repo->id, ref, r->user->account.id, digest, &seen, &commit,
+                    &number));
     if (seen)
         return reply_commit(r, commit, number);
     return apply(u, ref, &head, digest);

@@ -137,8 +137,9 @@ static err read_content(struct arena *a, const struct json *value, char *p, size
     } else {
         fits = decode_in_place(p, len, &ret->content);
     }
-    return fits ? OK
-                : err_new(a, 400, NULL, "The content of \"%.*s\" is no base64.", STR_FMT(ret->path));
+    return fits
+               ? OK
+               : err_new(a, 400, NULL, "The content of \"%.*s\" is no base64.", STR_FMT(ret->path));
 }
 
 static enum commit_key key_of(str key)
@@ -149,7 +150,8 @@ static enum commit_key key_of(str key)
         return COMMIT_FILE;
     if (str_eq(key, STR("lfsFile")))
         return COMMIT_LFS_FILE;
-    if (str_eq(key, STR("deletedFile")) || str_eq(key, STR("deletedEntry")) || str_eq(key, STR("deletedFolder")))
+    if (str_eq(key, STR("deletedFile")) || str_eq(key, STR("deletedEntry")) ||
+        str_eq(key, STR("deletedFolder")))
         return COMMIT_DELETE;
     return COMMIT_UNKNOWN;
 }
@@ -159,7 +161,8 @@ static err read_lfs(struct arena *a, const struct json *value, struct commit_lin
     int64_t size;
 
     if (!sha256_from_hex(json_get_str(value, "oid"), &ret->lfs))
-        return err_new(a, 400, NULL, "The lfsFile \"%.*s\" needs \"oid\": 64 hex digits.", STR_FMT(ret->path));
+        return err_new(a, 400, NULL, "The lfsFile \"%.*s\" needs \"oid\": 64 hex digits.",
+                       STR_FMT(ret->path));
     ret->has_size = json_i64(json_get(value, "size"), &size);
     if (ret->has_size && size < 0)
         return err_new(a, 400, NULL, "The size of \"%.*s\" is negative.", STR_FMT(ret->path));
@@ -176,7 +179,8 @@ err commit_line_parse(struct arena *a, char *line, size_t len, struct commit_lin
 
     *ret = (struct commit_line){0};
     if (content.ptr)
-        text = arena_cat(a, (str){line, at}, (str){line + at + content.len, len - at - content.len});
+        text =
+            arena_cat(a, (str){line, at}, (str){line + at + content.len, len - at - content.len});
     TRY(json_parse(a, text, &root));
     value = json_get(root, "value");
     if (json_type(root) != JSON_OBJ || json_type(value) != JSON_OBJ)
@@ -204,10 +208,11 @@ err commit_path_check(struct arena *a, str path, str *ret)
     climbs = str_starts(clean, STR("..")) &&
              (clean.len == 2 || clean.ptr[2] == '/' || clean.ptr[2] == '\\');
     if (climbs || clean.len == 0 || clean.len > PATH_MAX_BYTES || !tree_path_safe(clean))
-        return err_new(a, 422, NULL,
-                       "The path \"%.*s\" cannot be stored: use names separated by '/', none of them empty, "
-                       "'.', '..' or '.git', at most %d bytes.",
-                       STR_FMT(str_first(path, 200)), PATH_MAX_BYTES);
+        return err_new(
+            a, 422, NULL,
+            "The path \"%.*s\" cannot be stored: use names separated by '/', none of them empty, "
+            "'.', '..' or '.git', at most %d bytes.",
+            STR_FMT(str_first(path, 200)), PATH_MAX_BYTES);
     *ret = clean;
     return OK;
 }

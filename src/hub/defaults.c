@@ -4,20 +4,50 @@
 
 #define LFS " filter=lfs diff=lfs merge=lfs -text\n"
 
-static const char *const common[] = {
-    "*.7z", "*.arrow", "*.bin", "*.bz2", "*.ckpt", "*.ftz", "*.gz", "*.h5", "*.joblib",
-    "*.lfs.*", "*.mlmodel", "*.model", "*.msgpack", "*.npy", "*.npz", "*.onnx", "*.ot",
-    "*.parquet", "*.pb", "*.pickle", "*.pkl", "*.pt", "*.pth", "*.rar", "*.safetensors",
-    "saved_model/**/*", "*.tar.*", "*.tar", "*.tflite", "*.tgz", "*.wasm", "*.xz", "*.zip",
-    "*.zst", "*tfevents*"};
+static const char *const common[] = {"*.7z",          "*.arrow",
+                                     "*.bin",         "*.bz2",
+                                     "*.ckpt",        "*.ftz",
+                                     "*.gz",          "*.h5",
+                                     "*.joblib",      "*.lfs.*",
+                                     "*.mlmodel",     "*.model",
+                                     "*.msgpack",     "*.npy",
+                                     "*.npz",         "*.onnx",
+                                     "*.ot",          "*.parquet",
+                                     "*.pb",          "*.pickle",
+                                     "*.pkl",         "*.pt",
+                                     "*.pth",         "*.rar",
+                                     "*.safetensors", "saved_model/**/*",
+                                     "*.tar.*",       "*.tar",
+                                     "*.tflite",      "*.tgz",
+                                     "*.wasm",        "*.xz",
+                                     "*.zip",         "*.zst",
+                                     "*tfevents*"};
 
-static const char *const for_datasets[] = {
-    "*.avro", "*.lz4", "*.mds",
-    "# Audio files - uncompressed", "*.pcm", "*.sam", "*.raw",
-    "# Audio files - compressed", "*.aac", "*.flac", "*.mp3", "*.ogg", "*.wav",
-    "# Image files - uncompressed", "*.bmp", "*.gif", "*.png", "*.tiff",
-    "# Image files - compressed", "*.jpg", "*.jpeg", "*.webp",
-    "# Video files", "*.mp4", "*.webm"};
+static const char *const for_datasets[] = {"*.avro",
+                                           "*.lz4",
+                                           "*.mds",
+                                           "# Audio files - uncompressed",
+                                           "*.pcm",
+                                           "*.sam",
+                                           "*.raw",
+                                           "# Audio files - compressed",
+                                           "*.aac",
+                                           "*.flac",
+                                           "*.mp3",
+                                           "*.ogg",
+                                           "*.wav",
+                                           "# Image files - uncompressed",
+                                           "*.bmp",
+                                           "*.gif",
+                                           "*.png",
+                                           "*.tiff",
+                                           "# Image files - compressed",
+                                           "*.jpg",
+                                           "*.jpeg",
+                                           "*.webp",
+                                           "# Video files",
+                                           "*.mp4",
+                                           "*.webm"};
 
 static void add(struct buf *b, const char *const *lines, size_t count)
 {

@@ -30,7 +30,8 @@ err git_refs_of(struct req *r, bool for_push, struct fetch_repo *ret)
         /* A first push meets an empty repository: our own initial commit steps aside for it. */
         if (for_push && r->repo->is_pristine && str_eq(f->name, STR("refs/heads/main")))
             continue;
-        tips[n++] = (struct ref_tip){f->name, f->oid, sha1_eq(f->oid, f->peeled) ? OID_ZERO : f->peeled};
+        tips[n++] =
+            (struct ref_tip){f->name, f->oid, sha1_eq(f->oid, f->peeled) ? OID_ZERO : f->peeled};
     }
     *ret = (struct fetch_repo){
         .odb = object_odb(r->store, r->a, r->repo->id),
@@ -58,7 +59,8 @@ err hub_git_refs(struct req *r)
     struct fetch_repo repo;
 
     if (!push && !str_eq(service, STR("git-upload-pack")))
-        return err_new(r->a, 403, NULL, "Only smart HTTP is served: use a git client of version 1.6.6 or newer.");
+        return err_new(r->a, 403, NULL,
+                       "Only smart HTTP is served: use a git client of version 1.6.6 or newer.");
     if (push) {
         TRY(git_push_allowed(r));
         TRY(git_refs_of(r, true, &repo));
@@ -76,7 +78,7 @@ err hub_git_refs(struct req *r)
 struct pack_source {
     struct source base;
     struct fetch_reply reply;
-    struct odb *odb;        /* of the request's arena */
+    struct odb *odb; /* of the request's arena */
     struct arena *scratch;
     struct buf out;
 };
@@ -134,8 +136,9 @@ err hub_git_upload_pack(struct req *r)
     p->odb = repo.odb;
     p->out = BUF(FETCH_STEP_MAX * 2);
     p->scratch = scratch = arena_new(0);
-    e = err_copy(r->a, fetch_answer(&repo, scratch, fetch_protocol_version(req_header(r, "Git-Protocol")), body,
-                                    &p->reply));
+    e = err_copy(r->a,
+                 fetch_answer(&repo, scratch, fetch_protocol_version(req_header(r, "Git-Protocol")),
+                              body, &p->reply));
     arena_reset(scratch);
     if (e) {
         pack_close(&p->base);

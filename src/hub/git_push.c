@@ -49,7 +49,8 @@ static err spool(struct req *r, struct git_body *body, int *ret_fd, uint64_t *re
             break;
         size += len;
         if (size > PACK_MAX_BYTES)
-            return err_new(r->a, 413, NULL, "The pack has more than %llu bytes; push in smaller steps.",
+            return err_new(r->a, 413, NULL,
+                           "The pack has more than %llu bytes; push in smaller steps.",
                            (unsigned long long)PACK_MAX_BYTES);
         if (size % (64u << 20) < len)
             TRY(store_disk_check(r->store, r->a, 64u << 20));
@@ -136,7 +137,8 @@ static err plan(struct req *r, struct push *p, struct buf *out, struct moves *m)
 {
     struct ref main = {0};
     struct repo *same;
-    bool may_write = auth_repo(r, r->repo->kind, r->repo->full_name, ACCESS_WRITE, &same) == OK, skipped;
+    bool may_write = auth_repo(r, r->repo->kind, r->repo->full_name, ACCESS_WRITE, &same) == OK,
+         skipped;
 
     m->changes = arena_many(r->a, struct ref_change, p->count + 1);
     m->commands = arena_many(r->a, struct push_command *, p->count + 1);
@@ -149,7 +151,8 @@ static err plan(struct req *r, struct push *p, struct buf *out, struct moves *m)
         if (!c->is_ok)
             receive_say(p, out, arena_cat(r->a, c->name, STR(": "), c->reason));
         if (skipped)
-            receive_say(p, out, arena_cat(r->a, STR("hearth does not keep "), c->name, STR("; skipped")));
+            receive_say(p, out,
+                        arena_cat(r->a, STR("hearth does not keep "), c->name, STR("; skipped")));
         if (skipped || !c->is_ok)
             continue;
         m->changes[m->count] = (struct ref_change){c->name, c->old_id, c->new_id};
@@ -249,5 +252,6 @@ err hub_git_receive_pack(struct req *r)
     }
     receive_report(r->a, &p, unpack_reason, &out);
     reply_header(r, "Cache-Control", STR("no-cache"));
-    return reply_bytes(r, 200, "application/x-git-receive-pack-result", arena_str(r->a, buf_str(&out)));
+    return reply_bytes(r, 200, "application/x-git-receive-pack-result",
+                       arena_str(r->a, buf_str(&out)));
 }

@@ -26,5 +26,5 @@ err hub_no_entry(struct req *r, str path);
 struct commit_author hub_author(struct req *r); /* of the authenticated user */
 
 /* card.c: what README.md and the other files say about a repository; set as commit_facts. */
-MUST err hub_facts(struct store *s, struct arena *a, const struct repo *r, struct odb *odb, oid head,
-                   struct repo_facts *ret);
+MUST err hub_facts(struct store *s, struct arena *a, const struct repo *r, struct odb *odb,
+                   oid head, struct repo_facts *ret);

@@ -21,7 +21,8 @@ err hub_oauth_device(struct req *r)
     json_obj(j);
     json_kv_str(j, "error", STR("unsupported_grant_type"));
     json_kv_str(j, "error_description",
-                STR("This hub has no browser sign-in yet. Use `hf auth login --token TOKEN`, or set HF_TOKEN; "
+                STR("This hub has no browser sign-in yet. Use `hf auth login --token TOKEN`, or "
+                    "set HF_TOKEN; "
                     "`hearth admin token add USER` makes a token."));
     json_obj_end(j);
     return reply_json(r, 400, j);
@@ -29,21 +30,23 @@ err hub_oauth_device(struct req *r)
 
 err hub_xet_absent(struct req *r)
 {
-    return err_new(r->a, 404, NULL,
-                   "This hub does not speak the Xet protocol yet; set HF_HUB_DISABLE_XET=1 and try again.");
+    return err_new(
+        r->a, 404, NULL,
+        "This hub does not speak the Xet protocol yet; set HF_HUB_DISABLE_XET=1 and try again.");
 }
 
 err hub_home(struct req *r)
 {
-    return reply_text(r, 200,
-                      arena_cat(r->a,
-                                STR("hearth: a model hub that people own.\n\nConnect any Hugging Face client:\n\n"
-                                    "    export HF_ENDPOINT="),
-                                r->base,
-                                STR("\n    export HF_HUB_DISABLE_XET=1\n    hf auth login --token TOKEN\n\n"
-                                    "    hf upload OWNER/NAME DIR\n    hf download OWNER/NAME\n    git clone "),
-                                r->base, STR("/OWNER/NAME\n\nModels: "), r->base, STR("/api/models\nDatasets: "),
-                                r->base, STR("/api/datasets\n")));
+    return reply_text(
+        r, 200,
+        arena_cat(r->a,
+                  STR("hearth: a model hub that people own.\n\nConnect any Hugging Face client:\n\n"
+                      "    export HF_ENDPOINT="),
+                  r->base,
+                  STR("\n    export HF_HUB_DISABLE_XET=1\n    hf auth login --token TOKEN\n\n"
+                      "    hf upload OWNER/NAME DIR\n    hf download OWNER/NAME\n    git clone "),
+                  r->base, STR("/OWNER/NAME\n\nModels: "), r->base, STR("/api/models\nDatasets: "),
+                  r->base, STR("/api/datasets\n")));
 }
 
 err hub_health(struct req *r)

@@ -24,9 +24,11 @@ static err root_text(struct odb *o, struct arena *a, oid tree, const char *name,
 }
 
 /* Rules of the revision, or those that the client is about to commit. */
-static err load_rules(struct req *r, const struct revision *rev, const str *paths, size_t count, struct rules *ret)
+static err load_rules(struct req *r, const struct revision *rev, const str *paths, size_t count,
+                      struct rules *ret)
 {
-    str attributes = json_get_str(r->json, "gitAttributes"), ignore = json_get_str(r->json, "gitIgnore");
+    str attributes = json_get_str(r->json, "gitAttributes"),
+        ignore = json_get_str(r->json, "gitIgnore");
     struct odb *o = object_odb(r->store, r->a, r->repo->id);
     struct commit_obj head;
 
@@ -51,7 +53,8 @@ static bool looks_binary(struct req *r, str sample)
     return memchr(bytes.ptr, 0, bytes.len) || !utf8_valid_cut(bytes);
 }
 
-static bool goes_to_lfs(struct req *r, const struct rules *rules, str path, int64_t size, str sample)
+static bool goes_to_lfs(struct req *r, const struct rules *rules, str path, int64_t size,
+                        str sample)
 {
     enum attr_filter f = attr_filter(&rules->attributes, path);
 
@@ -62,8 +65,8 @@ static bool goes_to_lfs(struct req *r, const struct rules *rules, str path, int6
     return size > (int64_t)INLINE_FILE_MAX || looks_binary(r, sample);
 }
 
-static err one_file(struct req *r, const struct revision *rev, const struct rules *rules, const struct json *file,
-                    struct json_out *j)
+static err one_file(struct req *r, const struct revision *rev, const struct rules *rules,
+                    const struct json *file, struct json_out *j)
 {
     str path = json_get_str(file, "path"), clean;
     struct entry there;
@@ -76,10 +79,12 @@ static err one_file(struct req *r, const struct revision *rev, const struct rule
     json_obj(j);
     json_kv_str(j, "path", path);
     json_kv_str(j, "uploadMode",
-                goes_to_lfs(r, rules, clean, size, json_get_str(file, "sample")) ? STR("lfs") : STR("regular"));
+                goes_to_lfs(r, rules, clean, size, json_get_str(file, "sample")) ? STR("lfs")
+                                                                                 : STR("regular"));
     json_kv_bool(j, "shouldIgnore", ignore_matches(&rules->ignore, clean));
     if (found && mode_is_blob(there.mode)) /* of the stored form: clients skip what is the same */
-        json_kv_str(j, "oid", there.is_lfs ? sha256_hex(r->a, there.lfs) : sha1_hex(r->a, there.oid));
+        json_kv_str(j, "oid",
+                    there.is_lfs ? sha256_hex(r->a, there.lfs) : sha1_hex(r->a, there.oid));
     json_obj_end(j);
     return OK;
 }

@@ -56,14 +56,16 @@ static err given_files(struct req *r, struct first_files *f)
     const struct json *files = json_get(r->json, "files");
 
     if (json_len(files) > FILES_MAX)
-        return err_new(r->a, 413, NULL, "At most %d files can be given when a repository is created.", FILES_MAX);
+        return err_new(r->a, 413, NULL,
+                       "At most %d files can be given when a repository is created.", FILES_MAX);
     for (size_t i = 0; i < json_len(files); i++) {
         const struct json *one = json_at(files, i);
         str content = json_get_str(one, "content"), path = json_get_str(one, "path");
 
         if (!content.ptr || !path.len)
             return err_new(r->a, 400, NULL, "Each of \"files\" needs \"path\" and \"content\".");
-        if (str_eq(json_get_str(one, "encoding"), STR("base64")) && !base64_decode(r->a, content, &content))
+        if (str_eq(json_get_str(one, "encoding"), STR("base64")) &&
+            !base64_decode(r->a, content, &content))
             return err_new(r->a, 400, NULL, "The content of \"%.*s\" is no base64.", STR_FMT(path));
         put_file(f, path, content);
     }
@@ -88,7 +90,8 @@ static void license_readme(struct req *r, struct first_files *f)
 
 static err space_readme(struct req *r, str name, struct first_files *f)
 {
-    static const str known[] = {STR_INIT("gradio"), STR_INIT("docker"), STR_INIT("static"), STR_INIT("streamlit")};
+    static const str known[] = {STR_INIT("gradio"), STR_INIT("docker"), STR_INIT("static"),
+                                STR_INIT("streamlit")};
     str sdk = json_get_str(r->json, "sdk");
     bool fits = false;
 
@@ -98,8 +101,8 @@ static err space_readme(struct req *r, str name, struct first_files *f)
         return err_new(r->a, 400, NULL, "A Space needs \"sdk\": one of [gradio, docker, static]");
     put_file(f, STR("README.md"),
              arena_cat(r->a, STR("---\ntitle: "), name,
-                       STR("\nemoji: \xF0\x9F\x94\xA5\ncolorFrom: yellow\ncolorTo: red\nsdk: "), sdk,
-                       STR("\npinned: false\n---\n")));
+                       STR("\nemoji: \xF0\x9F\x94\xA5\ncolorFrom: yellow\ncolorTo: red\nsdk: "),
+                       sdk, STR("\npinned: false\n---\n")));
     return OK;
 }
 
@@ -183,7 +186,8 @@ err hub_repo_delete(struct req *r)
 
 err hub_repo_move(struct req *r)
 {
-    str from = json_get_str(r->json, "fromRepo"), to = json_get_str(r->json, "toRepo"), name = to, ns;
+    str from = json_get_str(r->json, "fromRepo"), to = json_get_str(r->json, "toRepo"), name = to,
+        ns;
     enum repo_kind kind;
     struct account owner;
     struct repo *repo;
@@ -210,9 +214,10 @@ err hub_repo_settings(struct req *r)
     bool is_private = r->repo->is_private;
 
     if (json_type(gated) == JSON_STR || json_true(gated))
-        return err_new(r->a, 400, NULL,
-                       "This hub has no access requests yet, so a repository cannot be gated; make it private "
-                       "and add members to its organization instead.");
+        return err_new(
+            r->a, 400, NULL,
+            "This hub has no access requests yet, so a repository cannot be gated; make it private "
+            "and add members to its organization instead.");
     if (visibility.ptr && !str_eq(visibility, STR("public")) && !str_eq(visibility, STR("private")))
         return err_new(r->a, 400, NULL, "\"visibility\" must be one of [public, private]");
     if (visibility.ptr)
@@ -269,7 +274,8 @@ static err duplicate(struct req *r, struct duplicate_args *x)
     err e = db_write(r->store->hub, duplicate_rows, x);
 
     if (e == &db_unique)
-        return err_new(r->a, 409, NULL, "You already created this %.*s repo", STR_FMT(repo_kind_word(x->n->kind)));
+        return err_new(r->a, 409, NULL, "You already created this %.*s repo",
+                       STR_FMT(repo_kind_word(x->n->kind)));
     TRY(e);
     e = object_copy_all(r->store, x->from->id, x->to.id);
     if (!e)
@@ -294,8 +300,9 @@ err hub_repo_duplicate(struct req *r)
     TRY(auth_owner(r, ns, &owner));
     TRY(repo_name_check(r->a, name));
     TRY(wants_private(r, &owner, &is_private));
-    n.is_private = is_private || (r->repo->is_private && json_type(json_get(r->json, "private")) != JSON_BOOL &&
-                                  !json_get_str(r->json, "visibility").ptr);
+    n.is_private = is_private ||
+                   (r->repo->is_private && json_type(json_get(r->json, "private")) != JSON_BOOL &&
+                    !json_get_str(r->json, "visibility").ptr);
     n.owner = &owner;
     n.name = name;
     n.creator_id = r->user->account.id;

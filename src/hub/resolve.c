@@ -1,8 +1,8 @@
 /* resolve.c — files out: resolve (the content), raw (what git has), with ranges and conditionals
  * (hub-api.md 13). */
 #include "git/tree.h"
-#include "hub/hub.h"
 #include "http/range.h"
+#include "hub/hub.h"
 #include "store/stat.h"
 
 struct download {
@@ -10,7 +10,7 @@ struct download {
     struct content content; /* large files */
     bool is_large;          /* bytes come from contents, not from git */
     uint64_t size;
-    str etag; /* with quotes */
+    str etag;       /* with quotes */
     bool by_commit; /* the address names a full commit: it never changes */
 };
 
@@ -19,18 +19,33 @@ struct download {
 static const struct {
     const char *end, *type;
 } types[] = {
-    {".json", "text/plain; charset=utf-8"}, {".md", "text/plain; charset=utf-8"},
-    {".txt", "text/plain; charset=utf-8"},  {".py", "text/plain; charset=utf-8"},
-    {".yaml", "text/plain; charset=utf-8"}, {".yml", "text/plain; charset=utf-8"},
-    {".csv", "text/plain; charset=utf-8"},  {".jsonl", "text/plain; charset=utf-8"},
-    {".html", "text/plain; charset=utf-8"}, {".js", "text/plain; charset=utf-8"},
-    {".css", "text/plain; charset=utf-8"},  {".xml", "text/plain; charset=utf-8"},
-    {".toml", "text/plain; charset=utf-8"}, {".jinja", "text/plain; charset=utf-8"},
-    {".gitattributes", "text/plain; charset=utf-8"}, {".gitignore", "text/plain; charset=utf-8"},
-    {".png", "image/png"},   {".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"},
-    {".gif", "image/gif"},   {".webp", "image/webp"}, {".mp3", "audio/mpeg"},
-    {".wav", "audio/wav"},   {".flac", "audio/flac"}, {".ogg", "audio/ogg"},
-    {".mp4", "video/mp4"},   {".webm", "video/webm"},
+    {".json", "text/plain; charset=utf-8"},
+    {".md", "text/plain; charset=utf-8"},
+    {".txt", "text/plain; charset=utf-8"},
+    {".py", "text/plain; charset=utf-8"},
+    {".yaml", "text/plain; charset=utf-8"},
+    {".yml", "text/plain; charset=utf-8"},
+    {".csv", "text/plain; charset=utf-8"},
+    {".jsonl", "text/plain; charset=utf-8"},
+    {".html", "text/plain; charset=utf-8"},
+    {".js", "text/plain; charset=utf-8"},
+    {".css", "text/plain; charset=utf-8"},
+    {".xml", "text/plain; charset=utf-8"},
+    {".toml", "text/plain; charset=utf-8"},
+    {".jinja", "text/plain; charset=utf-8"},
+    {".gitattributes", "text/plain; charset=utf-8"},
+    {".gitignore", "text/plain; charset=utf-8"},
+    {".png", "image/png"},
+    {".jpg", "image/jpeg"},
+    {".jpeg", "image/jpeg"},
+    {".gif", "image/gif"},
+    {".webp", "image/webp"},
+    {".mp3", "audio/mpeg"},
+    {".wav", "audio/wav"},
+    {".flac", "audio/flac"},
+    {".ogg", "audio/ogg"},
+    {".mp4", "video/mp4"},
+    {".webm", "video/webm"},
 };
 
 /* User files are never active content here: no HTML, no SVG, no script types. */
@@ -70,9 +85,9 @@ static void set_headers(struct req *r, const struct download *d)
     if (!req_query_bool(r, "noContentDisposition"))
         reply_header(r, "Content-Disposition", disposition(r, d->entry.path));
     reply_header(r, "Cache-Control",
-                 !d->by_commit          ? STR("private, no-cache")
+                 !d->by_commit         ? STR("private, no-cache")
                  : r->repo->is_private ? STR("private, max-age=31536000, immutable")
-                                        : STR("public, max-age=31536000, immutable"));
+                                       : STR("public, max-age=31536000, immutable"));
     reply_header(r, "X-Linked-Size", arena_printf(r->a, "%llu", (unsigned long long)d->size));
     reply_header(r, "X-Linked-ETag", d->etag);
 }
@@ -86,7 +101,8 @@ static err find_large(struct req *r, struct download *d)
     TRY(repo_file_find(r->store->hub, r->repo->id, d->entry.lfs, &d->content, &found));
     if (!found)
         return err_new(r->a, 404, "EntryNotFound",
-                       "The content of this large file was never uploaded; push it again with git lfs push --all.");
+                       "The content of this large file was never uploaded; push it again with git "
+                       "lfs push --all.");
     d->is_large = true;
     d->size = d->content.size;
     d->etag = arena_cat(r->a, STR("\""), sha256_hex(r->a, d->entry.lfs), STR("\""));
@@ -127,15 +143,18 @@ static err pick_range(struct req *r, const struct download *d, struct http_range
         reply_header(r, "Content-Range", STR("bytes */0"));
     e = http_range_parse(range, d->size, ret);
     if (e && e->status == 416)
-        reply_header(r, "Content-Range", arena_printf(r->a, "bytes */%llu", (unsigned long long)d->size));
+        reply_header(r, "Content-Range",
+                     arena_printf(r->a, "bytes */%llu", (unsigned long long)d->size));
     return e;
 }
 
-static err open_source(struct req *r, const struct download *d, struct http_range range, struct source **ret)
+static err open_source(struct req *r, const struct download *d, struct http_range range,
+                       struct source **ret)
 {
     if (d->is_large)
         return content_source(r->store, r->a, &d->content, range.first, range.count, ret);
-    return object_source(object_odb(r->store, r->a, r->repo->id), r->a, d->entry.oid, range.first, range.count, ret);
+    return object_source(object_odb(r->store, r->a, r->repo->id), r->a, d->entry.oid, range.first,
+                         range.count, ret);
 }
 
 static err send_file(struct req *r, const struct download *d, bool raw)
@@ -146,14 +165,16 @@ static err send_file(struct req *r, const struct download *d, bool raw)
 
     set_headers(r, d);
     reply_no_gzip(r);
-    if (req_header(r, "If-None-Match").len && http_etag_matches(req_header(r, "If-None-Match"), d->etag))
+    if (req_header(r, "If-None-Match").len &&
+        http_etag_matches(req_header(r, "If-None-Match"), d->etag))
         return reply_empty(r, 304);
     TRY(pick_range(r, d, &range));
     stat_file(r->store, r->repo, d->entry.path, r->client, req_is_head(r) ? 0 : range.count);
     if (range.partial)
         reply_header(r, "Content-Range",
                      arena_printf(r->a, "bytes %llu-%llu/%llu", (unsigned long long)range.first,
-                                  (unsigned long long)(range.first + range.count - 1), (unsigned long long)d->size));
+                                  (unsigned long long)(range.first + range.count - 1),
+                                  (unsigned long long)d->size));
     if (req_is_head(r) || range.count == 0)
         return reply_source(r, 200, type, source_bytes(r->a, STR("")), d->size);
     TRY(open_source(r, d, range, &s));
@@ -188,7 +209,8 @@ err hub_resolve_cache(struct req *r)
     struct revision rev;
 
     if (!hex_is(commit, 40))
-        return err_new(r->a, 400, NULL, "resolve-cache takes a full commit id; use /resolve/ for branches.");
+        return err_new(r->a, 400, NULL,
+                       "resolve-cache takes a full commit id; use /resolve/ for branches.");
     TRY(revision_find(r->store, r->a, r->repo, commit, &rev));
     reply_header(r, "X-Repo-Commit", sha1_hex(r->a, rev.commit));
     TRY(find_file(r, &rev, false, &d));

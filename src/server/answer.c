@@ -21,8 +21,11 @@ static str method_list(struct req *r, unsigned allowed)
     static const struct {
         enum http_method m;
         str word;
-    } words[] = {{M_GET, STR_INIT("GET, HEAD, ")}, {M_POST, STR_INIT("POST, ")}, {M_PUT, STR_INIT("PUT, ")},
-                 {M_PATCH, STR_INIT("PATCH, ")},   {M_DELETE, STR_INIT("DELETE, ")}};
+    } words[] = {{M_GET, STR_INIT("GET, HEAD, ")},
+                 {M_POST, STR_INIT("POST, ")},
+                 {M_PUT, STR_INIT("PUT, ")},
+                 {M_PATCH, STR_INIT("PATCH, ")},
+                 {M_DELETE, STR_INIT("DELETE, ")}};
     str list = STR("");
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
@@ -36,9 +39,11 @@ static err answer_options(struct req *r)
 {
     str asked = req_header(r, "Access-Control-Request-Headers");
 
-    reply_header(r, "Access-Control-Allow-Methods", STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    reply_header(r, "Access-Control-Allow-Methods",
+                 STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     reply_header(r, "Access-Control-Allow-Headers",
-                 asked.len ? asked : STR("authorization, content-type, range, accept, x-requested-with"));
+                 asked.len ? asked
+                           : STR("authorization, content-type, range, accept, x-requested-with"));
     reply_header(r, "Access-Control-Max-Age", STR("86400"));
     return reply_empty(r, 204);
 }
@@ -49,7 +54,8 @@ static err find_route(struct req *r, const struct app *app)
         if (r->match.allowed == 0)
             return &server_no_route;
         reply_header(r, "Allow", method_list(r, r->match.allowed));
-        return err_new(r->a, 405, NULL, "This address does not answer %.*s.", STR_FMT(r->method_text));
+        return err_new(r->a, 405, NULL, "This address does not answer %.*s.",
+                       STR_FMT(r->method_text));
     }
     r->route = r->match.route;
     return url_query_parse(r->a, r->raw_query, QUERY_PAIRS_MAX, &r->query);
@@ -85,13 +91,13 @@ static err answer(struct req *r, struct app *app)
     origin_cors(r);
     if (r->method == M_OPTIONS)
         return answer_options(r);
-    TRY(find_route(r, app));       /* r->route and its parameters; 404, 405 */
-    TRY(auth_identify(r));         /* token or nobody → r->user; 401 */
+    TRY(find_route(r, app));         /* r->route and its parameters; 404, 405 */
+    TRY(auth_identify(r));           /* token or nobody → r->user; 401 */
     TRY(quota_spend(app->quota, r)); /* 429 with Retry-After */
-    TRY(auth_allow(r, &answered)); /* r->repo; 401, 403, 404 */
+    TRY(auth_allow(r, &answered));   /* r->repo; 401, 403, 404 */
     if (answered)
         return OK;
-    TRY(read_body(r));             /* JSON is now in memory; STREAM is left for the handler; 413 */
+    TRY(read_body(r)); /* JSON is now in memory; STREAM is left for the handler; 413 */
     return r->route->handler(r);
 }
 
@@ -166,8 +172,10 @@ void server_done(struct req *r, void *arg)
     f[n++] = (struct log_field){"route", r->route ? r->route->pattern : STR("-")};
     f[n++] = (struct log_field){"path", r->raw_path};
     f[n++] = (struct log_field){"st", arena_printf(r->a, "%d", info.status)};
-    f[n++] = (struct log_field){"us", arena_printf(r->a, "%lld", (long long)(clock_mono_us() - r->started_us))};
-    f[n++] = (struct log_field){"out", arena_printf(r->a, "%llu", (unsigned long long)info.bytes_out)};
+    f[n++] = (struct log_field){
+        "us", arena_printf(r->a, "%lld", (long long)(clock_mono_us() - r->started_us))};
+    f[n++] =
+        (struct log_field){"out", arena_printf(r->a, "%llu", (unsigned long long)info.bytes_out)};
     f[n++] = (struct log_field){"ip", r->client.ptr ? r->client : r->peer};
     f[n++] = (struct log_field){"user", r->user ? r->user->account.name : STR("-")};
     if (admin_eye)

@@ -43,7 +43,7 @@ static const struct job {
     int64_t every_ms;
     err (*run)(struct store *s, struct arena *a);
 } table[] = {
-#define JOB(name, seconds, fn) {STR_INIT(#name), (seconds) * 1000, fn},
+#define JOB(name, seconds, fn) {STR_INIT(#name), (seconds)*1000, fn},
 #include "server/jobs.def"
 #undef JOB
 };
@@ -54,8 +54,8 @@ static void run(const struct job *job, struct store *s, struct arena *a)
     err e = job->run(s, a);
 
     if (e) {
-        struct log_field f[] = {{"job", job->name}, {"text", e->text}, {"detail", e->detail},
-                                {"at", str_c(e->at)}};
+        struct log_field f[] = {
+            {"job", job->name}, {"text", e->text}, {"detail", e->detail}, {"at", str_c(e->at)}};
 
         log_event(LOG_ERROR, "job failed", 4, f);
     }

@@ -15,7 +15,8 @@ static bool in_list(const char *list, str item)
 
 bool origin_is_loopback(str peer)
 {
-    return str_starts(peer, STR("127.")) || str_eq(peer, STR("::1")) || str_starts(peer, STR("::ffff:127."));
+    return str_starts(peer, STR("127.")) || str_eq(peer, STR("::1")) ||
+           str_starts(peer, STR("::ffff:127."));
 }
 
 /* X-Forwarded-* of a proxy we trust; the last hop's word counts. */
@@ -65,7 +66,8 @@ err origin_of(struct req *r, const struct app *app)
         r->path = STR("/");
     if (settings.allowed_hosts[0] && !in_list(settings.allowed_hosts, without_port(r->host)) &&
         !in_list(settings.allowed_hosts, r->host))
-        return err_new(r->a, 421, NULL, "This hub does not answer for the host \"%.*s\".", STR_FMT(r->host));
+        return err_new(r->a, 421, NULL, "This hub does not answer for the host \"%.*s\".",
+                       STR_FMT(r->host));
     return OK;
 }
 
@@ -87,7 +89,8 @@ void origin_request_id(struct req *r)
     } else {
         r->request_id = arena_cat(
             r->a, arena_printf(r->a, "Root=1-%08llx-", (unsigned long long)(clock_ms() / 1000)),
-            random_hex(r->a, 12), is_visible(trace) ? STR(";") : STR(""), is_visible(trace) ? trace : STR(""));
+            random_hex(r->a, 12), is_visible(trace) ? STR(";") : STR(""),
+            is_visible(trace) ? trace : STR(""));
     }
     reply_header(r, "X-Request-Id", r->request_id);
 }
@@ -100,7 +103,8 @@ void origin_cors(struct req *r)
         return;
     reply_header(r, "Access-Control-Allow-Origin", origin);
     reply_header(r, "Vary", STR("Origin"));
-    reply_header(r, "Access-Control-Expose-Headers",
-                 STR("X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
-                     "Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash"));
+    reply_header(
+        r, "Access-Control-Expose-Headers",
+        STR("X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
+            "Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash"));
 }

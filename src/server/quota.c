@@ -88,6 +88,8 @@ err quota_spend(struct quota *q, struct req *r)
     if (used <= c.limit)
         return OK;
     reply_header(r, "Retry-After", arena_printf(r->a, "%lld", (long long)left_s));
-    return err_new(r->a, 429, NULL, "Too many requests: %lld in five minutes are allowed; try again in %lld seconds.",
-                   (long long)c.limit, (long long)left_s);
+    return err_new(
+        r->a, 429, NULL,
+        "Too many requests: %lld in five minutes are allowed; try again in %lld seconds.",
+        (long long)c.limit, (long long)left_s);
 }

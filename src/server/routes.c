@@ -1,8 +1,8 @@
 /* routes.c — the table the router walks: every feature folder's routes.def. */
+#include "server/routes.h"
 #include "http/reply.h"
 #include "hub/hub.h"
 #include "server/answer.h"
-#include "server/routes.h"
 
 const struct route server_routes[] = {
 #define ROUTE(method, pattern, handler, scope, body)                                               \

@@ -8,8 +8,8 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/settings.h"
-#include "hub/hub.h"
 #include "http/server.h"
+#include "hub/hub.h"
 #include "server/answer.h"
 #include "server/jobs.h"
 #include "server/metrics.h"
@@ -24,12 +24,13 @@
 
 static int usage(FILE *out, struct arena *a)
 {
-    fprintf(out,
-            "hearth serve — run the hub\n\n"
-            "  hearth serve [--data DIR] [--listen ADDR:PORT] [--base-url URL] [--SETTING VALUE]\n\n"
-            "Every setting is also HEARTH_NAME in the environment and \"name = value\" in\n"
-            "DATA/hearth.conf; the command line wins over the environment, that over the file.\n\n%s",
-            settings_help(a).ptr);
+    fprintf(
+        out,
+        "hearth serve — run the hub\n\n"
+        "  hearth serve [--data DIR] [--listen ADDR:PORT] [--base-url URL] [--SETTING VALUE]\n\n"
+        "Every setting is also HEARTH_NAME in the environment and \"name = value\" in\n"
+        "DATA/hearth.conf; the command line wins over the environment, that over the file.\n\n%s",
+        settings_help(a).ptr);
     return out == stdout ? 0 : 2;
 }
 
@@ -49,10 +50,12 @@ static err read_flags(struct arena *a, int argc, char **argv, bool only_data)
         bool is_bool;
 
         if (!str_skip(&value, STR("--")))
-            return err_new(a, 400, NULL, "Unexpected word \"%s\"; see hearth serve --help.", argv[i]);
+            return err_new(a, 400, NULL, "Unexpected word \"%s\"; see hearth serve --help.",
+                           argv[i]);
         name = str_cut(&value, '=');
         if (!settings_known(name, &is_bool))
-            return err_new(a, 400, NULL, "Unknown option --%.*s; see hearth serve --help.", STR_FMT(name));
+            return err_new(a, 400, NULL, "Unknown option --%.*s; see hearth serve --help.",
+                           STR_FMT(name));
         if (!value.ptr && is_bool)
             value = STR("on");
         else if (!value.ptr && i + 1 < argc)
@@ -83,7 +86,8 @@ static err split_listen(struct arena *a, const char **ret_address, unsigned *ret
     str host = colon < 0 ? all : str_first(all, (size_t)colon);
     uint64_t port;
 
-    if (colon < 0 || !str_u64(str_from(all, (size_t)colon + 1), &port) || port > 65535 || host.len == 0)
+    if (colon < 0 || !str_u64(str_from(all, (size_t)colon + 1), &port) || port > 65535 ||
+        host.len == 0)
         return err_new(a, 400, NULL, "--listen takes ADDRESS:PORT, not \"%s\".", settings.listen);
     if (host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
         host = (str){host.ptr + 1, host.len - 2};
@@ -136,11 +140,16 @@ static void warn_exposed(const char *address)
     if (loopback)
         return;
     if (!settings.require_login)
-        log_printf(LOG_WARN, "listening beyond this machine: everyone who reaches %s sees public repositories; "
-                             "--require-login closes them", settings.listen);
+        log_printf(
+            LOG_WARN,
+            "listening beyond this machine: everyone who reaches %s sees public repositories; "
+            "--require-login closes them",
+            settings.listen);
     if (strncmp(settings.base_url, "https://", 8) != 0)
-        log_printf(LOG_WARN, "listening beyond this machine without TLS in front: tokens can be read on the way; "
-                             "see docs/guide for nginx and Caddy, and set --base-url https://…");
+        log_printf(
+            LOG_WARN,
+            "listening beyond this machine without TLS in front: tokens can be read on the way; "
+            "see docs/guide for nginx and Caddy, and set --base-url https://…");
 }
 
 static const char *path_of_url(struct arena *a, const char *url)
@@ -186,7 +195,8 @@ static err set_log_level(struct arena *a)
             log_set_level((enum log_level)i);
             return OK;
         }
-    return err_new(a, 400, NULL, "log_level is error, warn, info or debug, not \"%s\".", settings.log_level);
+    return err_new(a, 400, NULL, "log_level is error, warn, info or debug, not \"%s\".",
+                   settings.log_level);
 }
 
 /* libgit2 reads packs that strangers push: limits before anything else (design: a 9 KB delta bomb
@@ -234,11 +244,13 @@ static err run(struct arena *a, struct app *app)
     if (e)
         goto stop;
     warn_exposed(address);
-    printf(strchr(address, ':') ? "hearth listening on http://[%s]:%u\n" : "hearth listening on http://%s:%u\n",
+    printf(strchr(address, ':') ? "hearth listening on http://[%s]:%u\n"
+                                : "hearth listening on http://%s:%u\n",
            address, http_server_port(http));
     fflush(stdout);
     sigwait(&stop, &signal_number);
-    log_printf(LOG_INFO, "stopping: running requests get %lld s", (long long)settings.drain_timeout_s);
+    log_printf(LOG_INFO, "stopping: running requests get %lld s",
+               (long long)settings.drain_timeout_s);
 stop:
     http_server_drain(http, (unsigned)settings.drain_timeout_s * 1000);
     metrics_set_server(app->metrics, NULL);
@@ -297,17 +309,18 @@ int server_serve(int argc, char **argv)
 
 int server_routes_list(void)
 {
-    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "?"};
-    static const char *const scopes[] = {"open", "login", "account", "read", "contribute",
-                                         "write", "admin", "site", "signed", "git"};
+    static const char *const methods[] = {"GET",    "HEAD",  "POST",    "PUT",
+                                          "DELETE", "PATCH", "OPTIONS", "?"};
+    static const char *const scopes[] = {"open",  "login", "account", "read",   "contribute",
+                                         "write", "admin", "site",    "signed", "git"};
     static const char *const bodies[] = {"none", "json", "form", "stream"};
 
     printf("| method | path | who may | body | handler |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < server_route_count; i++) {
         const struct route *r = &server_routes[i];
 
-        printf("| %s | `%.*s` | %s | %s | %s |\n", methods[r->method], STR_FMT(r->pattern), scopes[r->scope],
-               bodies[r->body], r->name);
+        printf("| %s | `%.*s` | %s | %s | %s |\n", methods[r->method], STR_FMT(r->pattern),
+               scopes[r->scope], bodies[r->body], r->name);
     }
     return 0;
 }

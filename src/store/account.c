@@ -9,7 +9,8 @@
 
 static const struct sql INSERT = SQL_INIT(
     "INSERT INTO account(oid, name, name_key, kind, role, full_name, email, password_hash, "
-    "private_by_default, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id");
+    "private_by_default, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING "
+    "id");
 static const struct sql BY_KEY =
     SQL_INIT("SELECT " ACCOUNT_COLS " FROM account WHERE name_key = ?1");
 static const struct sql BY_ID = SQL_INIT("SELECT " ACCOUNT_COLS " FROM account WHERE id = ?1");
@@ -22,11 +23,11 @@ static const struct sql LIST =
 static const struct sql SET_PASSWORD =
     SQL_INIT("UPDATE account SET password_hash = ?2 WHERE id = ?1");
 static const struct sql SET_STATE = SQL_INIT("UPDATE account SET state = ?2 WHERE id = ?1");
-static const struct sql PASSWORD =
-    SQL_INIT("SELECT password_hash FROM account WHERE name_key = ?1 AND kind = 'user' AND state = 'active'");
-static const struct sql MEMBER_SET = SQL_INIT(
-    "INSERT INTO member(org_id, user_id, role, created_at) VALUES (?1, ?2, ?3, ?4) "
-    "ON CONFLICT(org_id, user_id) DO UPDATE SET role = excluded.role");
+static const struct sql PASSWORD = SQL_INIT(
+    "SELECT password_hash FROM account WHERE name_key = ?1 AND kind = 'user' AND state = 'active'");
+static const struct sql MEMBER_SET =
+    SQL_INIT("INSERT INTO member(org_id, user_id, role, created_at) VALUES (?1, ?2, ?3, ?4) "
+             "ON CONFLICT(org_id, user_id) DO UPDATE SET role = excluded.role");
 static const struct sql MEMBER_REMOVE =
     SQL_INIT("DELETE FROM member WHERE org_id = ?1 AND user_id = ?2");
 static const struct sql MEMBER_ROLE =
@@ -115,7 +116,8 @@ err account_name_check(struct arena *a, str name, bool imported, bool force)
                        "inner dashes, not only digits.",
                        STR_FMT(name));
     if (!force && account_name_reserved(name))
-        return err_new(a, 409, NULL, "The name \"%.*s\" is reserved; choose another.", STR_FMT(name));
+        return err_new(a, 409, NULL, "The name \"%.*s\" is reserved; choose another.",
+                       STR_FMT(name));
     return OK;
 }
 
@@ -285,9 +287,8 @@ err account_set_active(struct store *s, int64_t id, bool active)
 err account_check_password(struct store *s, struct arena *a, str name, str password, bool *ret)
 {
     /* a valid Argon2id string of no password: unknown names take as long as known ones */
-    static const char nobody[] =
-        "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$"
-        "RdescudvJCsgt3ub+b27VIVfMjAZ8E6jxJ2C1XjLqOE";
+    static const char nobody[] = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$"
+                                 "RdescudvJCsgt3ub+b27VIVfMjAZ8E6jxJ2C1XjLqOE";
     AUTO_STMT struct db_stmt *q = NULL;
     str hash = STR_NONE;
     bool fits;
@@ -374,8 +375,8 @@ static err read_memberships(struct db_stmt *q, struct arena *a, struct membershi
                 memcpy(wider, items, count * sizeof *items);
             items = wider;
         }
-        items[count++] = (struct membership){
-            account_read(q, 0, a), member_role_parse(db_view(q, ACCOUNT_COLUMN_COUNT))};
+        items[count++] = (struct membership){account_read(q, 0, a),
+                                             member_role_parse(db_view(q, ACCOUNT_COLUMN_COUNT))};
     }
     TRY(db_error(q));
     *ret = (struct membership_list){items, count};

@@ -28,8 +28,10 @@ struct account_new {
 MUST err account_name_check(struct arena *a, str name, bool imported, bool force);
 bool account_name_reserved(str name);
 
-/* 409 when the name is taken (names compare without case, users and organizations share one space). */
-MUST err account_add(struct store *s, struct arena *a, const struct account_new *n, struct account *ret);
+/* 409 when the name is taken (names compare without case, users and organizations share one space).
+ */
+MUST err account_add(struct store *s, struct arena *a, const struct account_new *n,
+                     struct account *ret);
 /* Found by name without regard to case; ret->id 0 when there is none. */
 MUST err account_find(struct db *db, struct arena *a, str name, struct account *ret);
 /* An active user with exactly this address; ret->id 0 when there is none. */
@@ -41,15 +43,18 @@ struct account_list {
     struct account *items;
     size_t count;
 };
-MUST err account_list(struct db *db, struct arena *a, enum account_kind kind, struct account_list *ret);
+MUST err account_list(struct db *db, struct arena *a, enum account_kind kind,
+                      struct account_list *ret);
 MUST err account_set_password(struct store *s, struct arena *a, int64_t id, str password);
 MUST err account_set_active(struct store *s, int64_t id, bool active);
 /* Constant time also for unknown names. */
-MUST err account_check_password(struct store *s, struct arena *a, str name, str password, bool *ret);
+MUST err account_check_password(struct store *s, struct arena *a, str name, str password,
+                                bool *ret);
 
 str member_role_word(enum member_role r);
 enum member_role member_role_parse(str word); /* MEMBER_NONE for anything unknown */
-MUST err member_set(struct store *s, int64_t org_id, int64_t user_id, enum member_role role); /* NONE removes */
+MUST err member_set(struct store *s, int64_t org_id, int64_t user_id,
+                    enum member_role role); /* NONE removes */
 MUST err member_role_of(struct db *db, int64_t org_id, int64_t user_id, enum member_role *ret);
 
 struct membership {

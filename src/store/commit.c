@@ -21,9 +21,11 @@
 #define SEEN_FOR_MS (15 * 60 * 1000)
 
 static const struct err_info parent_moved = {
-    412, NULL,
+    412,
+    NULL,
     STR_INIT("The branch was updated since you opened this page. Please refresh and try again."),
-    NULL, {0}};
+    NULL,
+    {0}};
 static const struct err_info contention = {
     503, NULL, STR_INIT("Too many commits to this branch at once; try again."), NULL, {0}};
 
@@ -62,8 +64,8 @@ void commit_unlock(struct store *s, int64_t repo_id)
 /* --- one attempt --- */
 
 /* The commit to build on, and the ref's value that the swap expects (zero: it must not exist). */
-static err find_parent(struct store *s, struct arena *a, const struct commit_request *q, oid *ret_parent,
-                       oid *ret_expected)
+static err find_parent(struct store *s, struct arena *a, const struct commit_request *q,
+                       oid *ret_parent, oid *ret_expected)
 {
     struct ref ref;
 
@@ -83,7 +85,8 @@ static str message_of(struct arena *a, const struct commit_request *q)
                        : arena_cat(a, q->title, STR("\n"));
 }
 
-static err write_commit(struct arena *a, const struct commit_request *q, oid tree, const oid *parent, oid *ret)
+static err write_commit(struct arena *a, const struct commit_request *q, oid tree,
+                        const oid *parent, oid *ret)
 {
     struct commit_obj c = {
         .tree = tree,
@@ -120,10 +123,11 @@ static err remember(struct db *tx, const struct commit_request *q, oid commit)
     }
     AUTO_STMT struct db_stmt *st = NULL;
 
-    TRY(db_query(tx, &st,
-                 SQL("INSERT INTO commit_seen(repo_id, ref, user_id, digest, oid, number, at) "
-                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(repo_id, ref, user_id, digest) "
-                     "DO UPDATE SET oid = excluded.oid, number = excluded.number, at = excluded.at")));
+    TRY(db_query(
+        tx, &st,
+        SQL("INSERT INTO commit_seen(repo_id, ref, user_id, digest, oid, number, at) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(repo_id, ref, user_id, digest) "
+            "DO UPDATE SET oid = excluded.oid, number = excluded.number, at = excluded.at")));
     db_bind_i64(st, 1, q->repo->id);
     db_bind_str(st, 2, q->ref);
     db_bind_i64(st, 3, q->user_id);
@@ -172,7 +176,8 @@ static err attempt(struct store *s, struct arena *a, const struct commit_request
     return OK;
 }
 
-err commit_apply(struct store *s, struct arena *a, const struct commit_request *q, struct commit_result *ret)
+err commit_apply(struct store *s, struct arena *a, const struct commit_request *q,
+                 struct commit_result *ret)
 {
     err e = OK;
     bool moved = true;
@@ -188,8 +193,8 @@ err commit_apply(struct store *s, struct arena *a, const struct commit_request *
     return e;
 }
 
-err commit_seen(struct store *s, struct arena *a, int64_t repo_id, str ref, int64_t user_id, sha256 digest,
-                bool *ret_found, oid *ret_commit, int64_t *ret_number)
+err commit_seen(struct store *s, struct arena *a, int64_t repo_id, str ref, int64_t user_id,
+                sha256 digest, bool *ret_found, oid *ret_commit, int64_t *ret_number)
 {
     struct ref now;
 
@@ -197,9 +202,10 @@ err commit_seen(struct store *s, struct arena *a, int64_t repo_id, str ref, int6
     {
         AUTO_STMT struct db_stmt *q = NULL;
 
-        TRY(db_query(s->hub, &q,
-                     SQL("SELECT oid, number, ref FROM commit_seen WHERE repo_id = ?1 AND user_id = ?3 "
-                         "AND digest = ?4 AND at > ?5 AND (ref = ?2 OR number > 0)")));
+        TRY(db_query(
+            s->hub, &q,
+            SQL("SELECT oid, number, ref FROM commit_seen WHERE repo_id = ?1 AND user_id = ?3 "
+                "AND digest = ?4 AND at > ?5 AND (ref = ?2 OR number > 0)")));
         db_bind_i64(q, 1, repo_id);
         db_bind_str(q, 2, ref);
         db_bind_i64(q, 3, user_id);
@@ -232,7 +238,8 @@ static err insert_fn(struct db *tx, void *arg)
     return repo_insert(tx, x->a, x->n, &x->repo);
 }
 
-static err write_files(struct odb *o, struct arena *a, const struct first_file *files, size_t count, oid *ret)
+static err write_files(struct odb *o, struct arena *a, const struct first_file *files, size_t count,
+                       oid *ret)
 {
     struct tree_edit *edits = arena_many(a, struct tree_edit, count);
 
@@ -257,7 +264,8 @@ static err first_commit(struct initial_args *x, const struct first_file *files, 
                         struct commit_author author)
 {
     struct odb *o = object_odb(x->s, x->a, x->repo.id);
-    struct commit_request q = {.repo = &x->repo, .odb = o, .title = STR("initial commit"), .author = author};
+    struct commit_request q = {
+        .repo = &x->repo, .odb = o, .title = STR("initial commit"), .author = author};
     struct ref_change change = {.name = STR("refs/heads/main")};
     struct ref_move *move;
     bool moved = false;
@@ -273,14 +281,16 @@ static err first_commit(struct initial_args *x, const struct first_file *files, 
 /* The row comes first, hidden from nobody but without a head; when the first commit fails the row
  * is taken back.  A crash between the two leaves a repository without commits, which answers like
  * an empty one and can be deleted or pushed to. */
-err commit_initial(struct store *s, struct arena *a, const struct repo_new *n, const struct first_file *files,
-                   size_t file_count, struct commit_author author, struct repo *ret)
+err commit_initial(struct store *s, struct arena *a, const struct repo_new *n,
+                   const struct first_file *files, size_t file_count, struct commit_author author,
+                   struct repo *ret)
 {
     struct initial_args x = {.s = s, .a = a, .n = n};
     err e = db_write(s->hub, insert_fn, &x);
 
     if (e == &db_unique)
-        return err_new(a, 409, NULL, "You already created this %.*s repo", STR_FMT(repo_kind_word(n->kind)));
+        return err_new(a, 409, NULL, "You already created this %.*s repo",
+                       STR_FMT(repo_kind_word(n->kind)));
     TRY(e);
     e = first_commit(&x, files, file_count, author);
     if (e) {

@@ -17,14 +17,17 @@
 static const struct sql HEAD_IS = SQL_INIT("SELECT 1 FROM ref WHERE id = ?1 AND peeled = ?2");
 static const struct sql ONE = SQL_INIT(
     "SELECT " ENTRY_COLS " FROM branch_file WHERE ref_id = ?1 AND (key = ?2 OR key = ?3) LIMIT 1");
-static const struct sql FOLDER = SQL_INIT("SELECT " ENTRY_COLS
+static const struct sql FOLDER = SQL_INIT(
+    "SELECT " ENTRY_COLS
     " FROM branch_file WHERE ref_id = ?1 AND parent = ?2 AND key > ?3 ORDER BY key LIMIT ?4");
-static const struct sql BELOW = SQL_INIT("SELECT " ENTRY_COLS
-    " FROM branch_file WHERE ref_id = ?1 AND key > ?2 AND key < ?3 ORDER BY key LIMIT ?4");
+static const struct sql BELOW =
+    SQL_INIT("SELECT " ENTRY_COLS
+             " FROM branch_file WHERE ref_id = ?1 AND key > ?2 AND key < ?3 ORDER BY key LIMIT ?4");
 static const struct sql SIZE_BELOW = SQL_INIT(
     "SELECT coalesce(sum(size), 0) FROM branch_file WHERE ref_id = ?1 AND key >= ?2 AND key < ?3");
 
-static const struct err_info not_found = {404, "EntryNotFound", STR_INIT("Entry not found"), NULL, {0}};
+static const struct err_info not_found = {
+    404, "EntryNotFound", STR_INIT("Entry not found"), NULL, {0}};
 
 static struct entry read_entry(struct db_stmt *q, struct arena *a)
 {
@@ -112,11 +115,14 @@ static err branch_page(struct db *db, void *arg)
     return db_error(q);
 }
 
-static err branch_find(struct store *s, struct arena *a, int64_t branch_id, str path, struct entry *ret,
-                       bool *ret_found)
+static err branch_find(struct store *s, struct arena *a, int64_t branch_id, str path,
+                       struct entry *ret, bool *ret_found)
 {
     AUTO_STMT struct db_stmt *q = NULL;
 
+    *ret_found = false;
+    if (str_ends(path, STR("/")))
+        return OK; /* the slash belongs to the key, not to the path */
     TRY(db_query(s->hub, &q, ONE));
     db_bind_i64(q, 1, branch_id);
     db_bind_blob(q, 2, path);
@@ -203,8 +209,8 @@ static err walk_folder(struct tree_walk *w, str prefix, oid tree)
     return OK;
 }
 
-static err git_list(struct store *s, struct arena *a, const struct repo *r, const struct revision *rev,
-                    const struct entry_query *q, struct entry_list *ret)
+static err git_list(struct store *s, struct arena *a, const struct repo *r,
+                    const struct revision *rev, const struct entry_query *q, struct entry_list *ret)
 {
     struct odb *o = object_odb(s, a, r->id);
     struct tree_entry folder;
@@ -225,8 +231,8 @@ static err git_list(struct store *s, struct arena *a, const struct repo *r, cons
     return OK;
 }
 
-static err git_find(struct store *s, struct arena *a, const struct repo *r, const struct revision *rev,
-                    str path, struct entry *ret, bool *ret_found)
+static err git_find(struct store *s, struct arena *a, const struct repo *r,
+                    const struct revision *rev, str path, struct entry *ret, bool *ret_found)
 {
     struct odb *o = object_odb(s, a, r->id);
     struct tree_entry t;

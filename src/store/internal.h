@@ -19,13 +19,18 @@ void upload_runs_free(struct upload_runs *u); /* accepts NULL */
  * Values are copied out under its lock. */
 struct names *names_new(void);
 void names_free(struct names *n); /* accepts NULL */
-bool names_get_token(struct store *s, struct arena *a, sha256 hash, struct token *ret, struct account *ret_user);
-void names_put_token(struct store *s, uint64_t generation, sha256 hash, const struct token *t, const struct account *u);
-bool names_get_repo(struct store *s, struct arena *a, enum repo_kind kind, str name, struct repo *ret, bool *ret_moved);
-void names_put_repo(struct store *s, uint64_t generation, str name, const struct repo *r, bool moved);
+bool names_get_token(struct store *s, struct arena *a, sha256 hash, struct token *ret,
+                     struct account *ret_user);
+void names_put_token(struct store *s, uint64_t generation, sha256 hash, const struct token *t,
+                     const struct account *u);
+bool names_get_repo(struct store *s, struct arena *a, enum repo_kind kind, str name,
+                    struct repo *ret, bool *ret_moved);
+void names_put_repo(struct store *s, uint64_t generation, str name, const struct repo *r,
+                    bool moved);
 
 /* account.c */
 #define ACCOUNT_COLS                                                                               \
-    "id, oid, name, kind, role, state, full_name, email, private_by_default, quota_bytes, created_at"
+    "id, oid, name, kind, role, state, full_name, email, private_by_default, quota_bytes, "        \
+    "created_at"
 struct account account_read(struct db_stmt *q, int first_column, struct arena *a);
 str account_key(struct arena *a, str name); /* lower case */

@@ -160,8 +160,8 @@ static str repo_key(struct arena *a, enum repo_kind kind, str name)
     return arena_printf(a, "%d:%.*s", (int)kind, STR_FMT(name));
 }
 
-bool names_get_repo(struct store *s, struct arena *a, enum repo_kind kind, str name, struct repo *ret,
-                    bool *ret_moved)
+bool names_get_repo(struct store *s, struct arena *a, enum repo_kind kind, str name,
+                    struct repo *ret, bool *ret_moved)
 {
     uint64_t generation = db_generation(s->hub);
     str key = repo_key(a, kind, name);
@@ -175,7 +175,8 @@ bool names_get_repo(struct store *s, struct arena *a, enum repo_kind kind, str n
     return true;
 }
 
-void names_put_repo(struct store *s, uint64_t generation, str name, const struct repo *r, bool moved)
+void names_put_repo(struct store *s, uint64_t generation, str name, const struct repo *r,
+                    bool moved)
 {
     AUTO_LOCK(&s->names->lock);
     struct entry *e;

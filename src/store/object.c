@@ -12,18 +12,18 @@
 
 #define RENEW_AFTER_MS (60 * 60 * 1000) /* how stale seen_at may be before a write renews it */
 
-static const struct sql FIND = SQL_INIT(
-    "SELECT id, type, size, stored, data FROM object WHERE repo_id = ?1 AND oid = ?2");
+static const struct sql FIND =
+    SQL_INIT("SELECT id, type, size, stored, data FROM object WHERE repo_id = ?1 AND oid = ?2");
 static const struct sql HEADER =
     SQL_INIT("SELECT type, size, seen_at, id FROM object WHERE repo_id = ?1 AND oid = ?2");
 static const struct sql PARTS =
     SQL_INIT("SELECT data FROM object_part WHERE object_id = ?1 ORDER BY n");
-static const struct sql PART = SQL_INIT(
-    "SELECT type, size, stored, object_part.data FROM object JOIN object_part ON object_id = object.id "
-    "WHERE repo_id = ?1 AND oid = ?2 AND n = ?3");
-static const struct sql INSERT = SQL_INIT(
-    "INSERT INTO object(repo_id, oid, type, size, stored, seen_at, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
-    "ON CONFLICT(repo_id, oid) DO NOTHING RETURNING id");
+static const struct sql PART = SQL_INIT("SELECT type, size, stored, object_part.data FROM object "
+                                        "JOIN object_part ON object_id = object.id "
+                                        "WHERE repo_id = ?1 AND oid = ?2 AND n = ?3");
+static const struct sql INSERT = SQL_INIT("INSERT INTO object(repo_id, oid, type, size, stored, "
+                                          "seen_at, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+                                          "ON CONFLICT(repo_id, oid) DO NOTHING RETURNING id");
 static const struct sql INSERT_PART =
     SQL_INIT("INSERT INTO object_part(object_id, n, data) VALUES (?1, ?2, ?3)");
 static const struct sql RENEW =
@@ -196,7 +196,8 @@ static err stored(struct odb *base, struct arena *a, oid id, unsigned part, stru
     if (!db_next(q))
         return db_error(q);
     *ret = (struct odb_part){(enum obj_type)db_i64(q, 0), (uint64_t)db_i64(q, 1), db_blob(q, 3, a),
-                             (uint64_t)part * OBJECT_ROW_BYTES + db_view(q, 3).len >= (uint64_t)db_i64(q, 2)};
+                             (uint64_t)part * OBJECT_ROW_BYTES + db_view(q, 3).len >=
+                                 (uint64_t)db_i64(q, 2)};
     *ret_found = true;
     return OK;
 }
@@ -281,7 +282,8 @@ static err insert_one(struct db *tx, int64_t repo_id, const struct waiting *w, i
         TRY(db_query(tx, &q, INSERT_PART));
         db_bind_i64(q, 1, id);
         db_bind_i64(q, 2, n);
-        db_bind_blob(q, 3, str_first(str_from(all, (size_t)n * OBJECT_ROW_BYTES), OBJECT_ROW_BYTES));
+        db_bind_blob(q, 3,
+                     str_first(str_from(all, (size_t)n * OBJECT_ROW_BYTES), OBJECT_ROW_BYTES));
         TRY(db_run(q));
     }
     return OK;

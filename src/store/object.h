@@ -23,4 +23,5 @@ MUST err object_clear(struct store *s, int64_t repo_id, int64_t limit, bool *ret
 
 /* The bytes [first, first + count) of a blob, inflated as they leave: one stored part and one
  * piece of output in memory.  `o` must live as long as the source (the request's arena). */
-MUST err object_source(struct odb *o, struct arena *a, oid id, uint64_t first, uint64_t count, struct source **ret);
+MUST err object_source(struct odb *o, struct arena *a, oid id, uint64_t first, uint64_t count,
+                       struct source **ret);

@@ -83,7 +83,8 @@ static void close_source(struct source *base)
     free(s);
 }
 
-err object_source(struct odb *o, struct arena *a, oid id, uint64_t first, uint64_t count, struct source **ret)
+err object_source(struct odb *o, struct arena *a, oid id, uint64_t first, uint64_t count,
+                  struct source **ret)
 {
     struct object_source *s = calloc(1, sizeof *s);
 

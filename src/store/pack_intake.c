@@ -33,7 +33,8 @@ static err check_collision(struct intake_ctx *x, enum obj_type type, str data)
     git_oid id;
 
     if (git_odb_hash(&id, data.ptr, data.len, (git_object_t)type) != 0)
-        return err_new(x->a, 422, NULL, "An object of the pack was made to collide with another; it is refused.");
+        return err_new(x->a, 422, NULL,
+                       "An object of the pack was made to collide with another; it is refused.");
     return OK;
 }
 
@@ -51,7 +52,8 @@ static err take(void *ctx, enum obj_type type, str data, oid *ret)
     return e;
 }
 
-err pack_intake(struct store *s, struct arena *a, const struct repo *r, struct odb *o, int fd, uint64_t size)
+err pack_intake(struct store *s, struct arena *a, const struct repo *r, struct odb *o, int fd,
+                uint64_t size)
 {
     uint64_t allowed = size * INTAKE_EXPANSION < INTAKE_EXPANSION_FREE ? INTAKE_EXPANSION_FREE
                                                                        : size * INTAKE_EXPANSION;
@@ -131,12 +133,14 @@ static err check_blob(struct check *c, struct arena *scratch, oid id)
     if (!found || type != OBJ_BLOB)
         return OK;
     if (size > INLINE_FILE_MAX)
-        find(c, id, "larger than 10 MiB; track it with `git lfs track`, then `git lfs migrate import`");
+        find(c, id,
+             "larger than 10 MiB; track it with `git lfs track`, then `git lfs migrate import`");
     return size <= LFS_POINTER_MAX ? check_pointer(c, scratch, id) : OK;
 }
 
 /* A path of the blob below `tree`, for the message. */
-static err path_of(struct odb *o, struct arena *a, oid tree, str prefix, oid id, unsigned depth, str *ret)
+static err path_of(struct odb *o, struct arena *a, oid tree, str prefix, oid id, unsigned depth,
+                   str *ret)
 {
     struct tree_entry *entries;
     size_t count;
@@ -177,15 +181,16 @@ static err refuse(struct check *c, const oid *tips, size_t tip_count)
         }
         if (!path.ptr) /* in an older commit of the push */
             path = sha1_hex(c->a, c->findings[i].id);
-        text = arena_cat(c->a, text, i ? STR("; ") : STR(""), path, STR(": "), str_c(c->findings[i].what));
+        text = arena_cat(c->a, text, i ? STR("; ") : STR(""), path, STR(": "),
+                         str_c(c->findings[i].what));
     }
     if (c->count > named)
         text = arena_cat(c->a, text, arena_printf(c->a, "; and %zu more", c->count - named));
     return err_new(c->a, 422, NULL, "%.*s", STR_FMT(text));
 }
 
-err pack_check_tips(struct store *s, struct arena *a, const struct repo *r, struct odb *o, const oid *tips,
-                    size_t tip_count, const oid *known, size_t known_count)
+err pack_check_tips(struct store *s, struct arena *a, const struct repo *r, struct odb *o,
+                    const oid *tips, size_t tip_count, const oid *known, size_t known_count)
 {
     struct check c = {.s = s, .a = a, .r = r, .o = o};
     struct reach_query q = {
@@ -201,7 +206,8 @@ err pack_check_tips(struct store *s, struct arena *a, const struct repo *r, stru
     err e = err_copy(a, reach_list(o, scratch, &q, &ids));
 
     if (e && e->code && strcmp(e->code, "ObjectMissing") == 0)
-        e = err_new(a, 422, NULL, "objects that the push needs are missing; push from a complete clone");
+        e = err_new(a, 422, NULL,
+                    "objects that the push needs are missing; push from a complete clone");
     for (size_t i = 0; i < ids.count && !e; i++) {
         arena_reset(scratch);
         e = err_copy(a, check_blob(&c, scratch, ids.ids[i]));

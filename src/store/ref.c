@@ -11,8 +11,9 @@ static const struct sql LIST =
     SQL_INIT("SELECT " REF_COLS " FROM ref WHERE repo_id = ?1 ORDER BY name");
 static const struct sql FIND =
     SQL_INIT("SELECT " REF_COLS " FROM ref WHERE repo_id = ?1 AND name = ?2");
-static const struct sql BRANCH_AT = SQL_INIT(
-    "SELECT id FROM ref WHERE repo_id = ?1 AND peeled = ?2 AND name >= 'refs/heads/' AND name < 'refs/heads0' LIMIT 1");
+static const struct sql BRANCH_AT =
+    SQL_INIT("SELECT id FROM ref WHERE repo_id = ?1 AND peeled = ?2 AND name >= 'refs/heads/' AND "
+             "name < 'refs/heads0' LIMIT 1");
 static const struct sql PREFIX = SQL_INIT(
     "SELECT oid FROM object WHERE repo_id = ?1 AND oid >= ?2 AND oid <= ?3 AND type = 1 LIMIT 2");
 
@@ -75,7 +76,8 @@ static err branch_at(struct store *s, int64_t repo_id, oid commit, int64_t *ret)
     return db_error(q);
 }
 
-static err find_named(struct store *s, struct arena *a, const struct repo *r, str rev, struct ref *ret)
+static err find_named(struct store *s, struct arena *a, const struct repo *r, str rev,
+                      struct ref *ret)
 {
     if (str_eq(rev, STR("HEAD")))
         rev = STR("main");
@@ -88,7 +90,8 @@ static err find_named(struct store *s, struct arena *a, const struct repo *r, st
 }
 
 /* A commit by at least four hex digits; found only when it is the one. */
-static err find_prefix(struct store *s, struct arena *a, const struct repo *r, str rev, oid *ret, bool *ret_found)
+static err find_prefix(struct store *s, struct arena *a, const struct repo *r, str rev, oid *ret,
+                       bool *ret_found)
 {
     AUTO_STMT struct db_stmt *q = NULL;
     oid low = {{0}}, high;
@@ -115,7 +118,8 @@ static err find_prefix(struct store *s, struct arena *a, const struct repo *r, s
     return db_error(q);
 }
 
-err revision_find(struct store *s, struct arena *a, const struct repo *r, str rev, struct revision *ret)
+err revision_find(struct store *s, struct arena *a, const struct repo *r, str rev,
+                  struct revision *ret)
 {
     struct revision found = {0};
     bool is_there = false;
@@ -142,7 +146,8 @@ err revision_find(struct store *s, struct arena *a, const struct repo *r, str re
     }
     TRY(find_prefix(s, a, r, rev, &found.commit, &is_there));
     if (!is_there)
-        return err_new(a, 404, "RevisionNotFound", "Invalid rev id: %.*s", STR_FMT(str_first(rev, 200)));
+        return err_new(a, 404, "RevisionNotFound", "Invalid rev id: %.*s",
+                       STR_FMT(str_first(rev, 200)));
     TRY(branch_at(s, r->id, found.commit, &found.branch_id));
     *ret = found;
     return OK;

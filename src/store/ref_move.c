@@ -11,23 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct sql REF_SET = SQL_INIT(
-    "UPDATE ref SET oid = ?3, peeled = ?4, updated_at = ?5 WHERE repo_id = ?1 AND name = ?2 AND oid = ?6 "
-    "RETURNING id");
-static const struct sql REF_ADD = SQL_INIT(
-    "INSERT INTO ref(repo_id, name, oid, peeled, updated_at) VALUES (?1, ?2, ?3, ?4, ?5) "
-    "ON CONFLICT(repo_id, name) DO NOTHING RETURNING id");
+static const struct sql REF_SET = SQL_INIT("UPDATE ref SET oid = ?3, peeled = ?4, updated_at = ?5 "
+                                           "WHERE repo_id = ?1 AND name = ?2 AND oid = ?6 "
+                                           "RETURNING id");
+static const struct sql REF_ADD =
+    SQL_INIT("INSERT INTO ref(repo_id, name, oid, peeled, updated_at) VALUES (?1, ?2, ?3, ?4, ?5) "
+             "ON CONFLICT(repo_id, name) DO NOTHING RETURNING id");
 static const struct sql REF_REMOVE =
     SQL_INIT("DELETE FROM ref WHERE repo_id = ?1 AND name = ?2 AND oid = ?3 RETURNING id");
 static const struct sql FILES_CLEAR = SQL_INIT("DELETE FROM branch_file WHERE ref_id = ?1");
-static const struct sql FILES_COPY = SQL_INIT(
-    "INSERT INTO branch_file(ref_id, key, parent, mode, oid, size, sha256, pointer_size, last_commit) "
-    "SELECT ?1, key, parent, mode, oid, size, sha256, pointer_size, last_commit FROM branch_file WHERE ref_id = "
-    "(SELECT id FROM ref WHERE id = ?2 AND peeled = ?3)");
+static const struct sql FILES_COPY =
+    SQL_INIT("INSERT INTO branch_file(ref_id, key, parent, mode, oid, size, sha256, pointer_size, "
+             "last_commit) "
+             "SELECT ?1, key, parent, mode, oid, size, sha256, pointer_size, last_commit FROM "
+             "branch_file WHERE ref_id = "
+             "(SELECT id FROM ref WHERE id = ?2 AND peeled = ?3)");
 static const struct sql FILE_REMOVE =
     SQL_INIT("DELETE FROM branch_file WHERE ref_id = ?1 AND key = ?2");
 static const struct sql FILE_SET = SQL_INIT(
-    "INSERT INTO branch_file(ref_id, key, parent, mode, oid, size, sha256, pointer_size, last_commit) "
+    "INSERT INTO branch_file(ref_id, key, parent, mode, oid, size, sha256, pointer_size, "
+    "last_commit) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT(ref_id, key) DO UPDATE SET "
     "mode = excluded.mode, oid = excluded.oid, size = excluded.size, sha256 = excluded.sha256, "
     "pointer_size = excluded.pointer_size, last_commit = excluded.last_commit");
@@ -36,8 +39,8 @@ static const struct sql HEAD_SET =
 
 #define HISTORY_MAX 100000 /* commits looked at to say which one last changed a path */
 
-err (*commit_facts)(struct store *s, struct arena *a, const struct repo *r, struct odb *odb, oid head,
-                    struct repo_facts *ret);
+err (*commit_facts)(struct store *s, struct arena *a, const struct repo *r, struct odb *odb,
+                    oid head, struct repo_facts *ret);
 
 struct row { /* one changed row of branch_file */
     struct row *next;
@@ -74,7 +77,7 @@ struct last {
     struct last_slot {
         str path;
         oid commit;
-    } *slots;
+    } * slots;
     size_t cap, count;
     oid now;
 };
@@ -128,7 +131,8 @@ static err tree_of(struct odb *o, struct arena *a, oid commit, oid *ret)
 }
 
 /* Which commit of `line` (oldest first) last changed each path. */
-static err attribute(struct odb *o, struct arena *scratch, const struct oid_list *line, struct last *l)
+static err attribute(struct odb *o, struct arena *scratch, const struct oid_list *line,
+                     struct last *l)
 {
     size_t from = line->count > HISTORY_MAX ? line->count - HISTORY_MAX : 0;
 
@@ -223,9 +227,10 @@ static err find_copy(struct store *s, struct ref_move *m)
 {
     AUTO_STMT struct db_stmt *q = NULL;
 
-    TRY(db_query(s->hub, &q,
-                 SQL("SELECT id FROM ref WHERE repo_id = ?1 AND peeled = ?2 AND name >= 'refs/heads/' "
-                     "AND name < 'refs/heads0' AND name <> ?3 LIMIT 1")));
+    TRY(db_query(
+        s->hub, &q,
+        SQL("SELECT id FROM ref WHERE repo_id = ?1 AND peeled = ?2 AND name >= 'refs/heads/' "
+            "AND name < 'refs/heads0' AND name <> ?3 LIMIT 1")));
     db_bind_i64(q, 1, m->repo->id);
     db_bind_hash(q, 2, m->peeled);
     db_bind_str(q, 3, m->change.name);
@@ -412,7 +417,8 @@ static err set_head(struct db *tx, const struct ref_move *m)
 /* The repository as it is now: it may have been hidden meanwhile. */
 static err check_live(struct db *tx, const struct repo *r)
 {
-    static const struct err_info gone = {404, "RepoNotFound", STR_INIT("Repository not found"), NULL, {0}};
+    static const struct err_info gone = {
+        404, "RepoNotFound", STR_INIT("Repository not found"), NULL, {0}};
     AUTO_STMT struct db_stmt *q = NULL;
 
     TRY(db_query(tx, &q, SQL("SELECT 1 FROM repo WHERE id = ?1 AND state = 'live'")));
@@ -473,7 +479,11 @@ err ref_move_run(struct store *s, struct ref_move **moves, size_t count, db_fn a
 /* --- refs moved by pushes and by the branch and tag routes --- */
 
 static const struct err_info stale = {
-    409, NULL, STR_INIT("The reference was updated by someone else; fetch first, then try again."), NULL, {0}};
+    409,
+    NULL,
+    STR_INIT("The reference was updated by someone else; fetch first, then try again."),
+    NULL,
+    {0}};
 
 static err update_one(struct store *s, struct arena *a, const struct repo *r, struct odb *o,
                       const struct ref_change *c)
@@ -490,8 +500,9 @@ static err update_one(struct store *s, struct arena *a, const struct repo *r, st
     return &stale;
 }
 
-err ref_update(struct store *s, struct arena *a, const struct repo *r, const struct ref_change *changes,
-               size_t count, bool atomic, struct ref_change_result *results)
+err ref_update(struct store *s, struct arena *a, const struct repo *r,
+               const struct ref_change *changes, size_t count, bool atomic,
+               struct ref_change_result *results)
 {
     struct odb *o = object_odb(s, a, r->id);
     struct ref_move **moves = arena_many(a, struct ref_move *, count);

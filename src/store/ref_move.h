@@ -13,5 +13,5 @@ struct ref_move;
 MUST err ref_move_prepare(struct store *s, struct arena *a, const struct repo *r, struct odb *o,
                           const struct ref_change *change, struct ref_move **ret);
 /* All or nothing.  *ret_moved true: a ref was not where `old_oid` said; nothing changed. */
-MUST err ref_move_run(struct store *s, struct ref_move **moves, size_t count, db_fn also, void *also_arg,
-                      bool *ret_moved);
+MUST err ref_move_run(struct store *s, struct ref_move **moves, size_t count, db_fn also,
+                      void *also_arg, bool *ret_moved);

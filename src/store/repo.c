@@ -6,8 +6,8 @@
 #include "store/repo_cols.h"
 #include <string.h>
 
-static const struct sql BY_KEY = SQL_INIT(
-    "SELECT " REPO_COLS " FROM repo WHERE kind = ?1 AND full_key = ?2 AND state = 'live'");
+static const struct sql BY_KEY =
+    SQL_INIT("SELECT " REPO_COLS " FROM repo WHERE kind = ?1 AND full_key = ?2 AND state = 'live'");
 static const struct sql BY_ALIAS =
     SQL_INIT("SELECT " REPO_COLS " FROM repo WHERE state = 'live' AND id = "
              "(SELECT repo_id FROM repo_alias WHERE kind = ?1 AND full_key = ?2)");
@@ -17,36 +17,38 @@ static const struct sql INSERT = SQL_INIT(
     "INSERT INTO repo(oid, kind, owner_id, full_name, full_key, name_key, visibility, state, "
     "creator_id, created_at, updated_at, head) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'live', ?8, ?9, ?9, x'') RETURNING id");
-static const struct sql SEARCH_ADD = SQL_INIT("INSERT INTO repo_search(rowid, full_key) VALUES (?1, ?2)");
+static const struct sql SEARCH_ADD =
+    SQL_INIT("INSERT INTO repo_search(rowid, full_key) VALUES (?1, ?2)");
 static const struct sql SEARCH_REMOVE = SQL_INIT(
     "INSERT INTO repo_search(repo_search, rowid, full_key) SELECT 'delete', id, full_key FROM repo "
-    "WHERE id = ?1 AND state = 'live'"); /* only once: removing what is not there damages the index */
+    "WHERE id = ?1 AND state = 'live'"); /* only once: removing what is not there damages the index
+                                          */
 static const struct sql ALIAS_REMOVE =
     SQL_INIT("DELETE FROM repo_alias WHERE kind = ?1 AND full_key = ?2");
-static const struct sql ALIAS_ADD = SQL_INIT(
-    "INSERT INTO repo_alias(kind, full_key, repo_id) SELECT kind, full_key, id FROM repo WHERE id = ?1 "
-    "ON CONFLICT(kind, full_key) DO UPDATE SET repo_id = excluded.repo_id");
+static const struct sql ALIAS_ADD =
+    SQL_INIT("INSERT INTO repo_alias(kind, full_key, repo_id) SELECT kind, full_key, id FROM repo "
+             "WHERE id = ?1 "
+             "ON CONFLICT(kind, full_key) DO UPDATE SET repo_id = excluded.repo_id");
 static const struct sql HIDE = SQL_INIT("UPDATE repo SET state = 'deleted' WHERE id = ?1");
 static const struct sql RENAME = SQL_INIT(
     "UPDATE repo SET owner_id = ?2, full_name = ?3, full_key = ?4, name_key = ?5 WHERE id = ?1");
 static const struct sql SET_VISIBILITY = SQL_INIT("UPDATE repo SET visibility = ?2 WHERE id = ?1");
-static const struct sql LIKE =
-    SQL_INIT("UPDATE repo SET likes = max(0, likes + ?2) WHERE id = ?1");
+static const struct sql LIKE = SQL_INIT("UPDATE repo SET likes = max(0, likes + ?2) WHERE id = ?1");
 static const struct sql SET_FACTS = SQL_INIT(
     "UPDATE repo SET card = ?2, tags = ?3, meta = ?4, pipeline_tag = ?5, library_name = ?6, "
     "description = ?7, num_parameters = ?8 WHERE id = ?1");
-static const struct sql TAGS_UNCOUNT = SQL_INIT(
-    "UPDATE tag_count SET repos = repos - 1 WHERE kind = ?2 AND tag IN "
-    "(SELECT tag FROM repo_tag WHERE repo_id = ?1)");
+static const struct sql TAGS_UNCOUNT =
+    SQL_INIT("UPDATE tag_count SET repos = repos - 1 WHERE kind = ?2 AND tag IN "
+             "(SELECT tag FROM repo_tag WHERE repo_id = ?1)");
 static const struct sql TAGS_CLEAR = SQL_INIT("DELETE FROM repo_tag WHERE repo_id = ?1");
-static const struct sql TAG_ADD = SQL_INIT(
-    "INSERT INTO repo_tag(kind, tag, repo_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING");
-static const struct sql TAG_COUNT = SQL_INIT(
-    "INSERT INTO tag_count(kind, tag, repos) VALUES (?1, ?2, 1) "
-    "ON CONFLICT(kind, tag) DO UPDATE SET repos = tag_count.repos + 1");
-static const struct sql SET_STORAGE = SQL_INIT(
-    "UPDATE repo SET used_storage = "
-    "(SELECT coalesce(sum(size), 0) FROM repo_file WHERE repo_id = ?1) WHERE id = ?1");
+static const struct sql TAG_ADD =
+    SQL_INIT("INSERT INTO repo_tag(kind, tag, repo_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING");
+static const struct sql TAG_COUNT =
+    SQL_INIT("INSERT INTO tag_count(kind, tag, repos) VALUES (?1, ?2, 1) "
+             "ON CONFLICT(kind, tag) DO UPDATE SET repos = tag_count.repos + 1");
+static const struct sql SET_STORAGE =
+    SQL_INIT("UPDATE repo SET used_storage = "
+             "(SELECT coalesce(sum(size), 0) FROM repo_file WHERE repo_id = ?1) WHERE id = ?1");
 static const struct sql OWNER_STORAGE = SQL_INIT(
     "SELECT coalesce(sum(used_storage), 0) FROM repo WHERE owner_id = ?1 AND state = 'live'");
 
@@ -164,8 +166,8 @@ static err find_by(struct db *db, struct arena *a, struct sql sql, enum repo_kin
     return db_error(q);
 }
 
-err repo_find(struct store *s, struct arena *a, enum repo_kind kind, str full_name, struct repo *ret,
-              bool *ret_moved)
+err repo_find(struct store *s, struct arena *a, enum repo_kind kind, str full_name,
+              struct repo *ret, bool *ret_moved)
 {
     uint64_t generation = db_generation(s->hub);
     bool moved = false;
@@ -306,7 +308,8 @@ static err move_fn(struct db *tx, void *arg)
     return run_id_str(tx, SEARCH_ADD, m->r->id, key);
 }
 
-err repo_move(struct store *s, struct arena *a, const struct repo *r, const struct account *owner, str name)
+err repo_move(struct store *s, struct arena *a, const struct repo *r, const struct account *owner,
+              str name)
 {
     struct move_args m = {a, r, owner, arena_cat(a, owner->name, STR("/"), name), name};
     err e = db_write(s->hub, move_fn, &m);
@@ -459,7 +462,8 @@ err repo_access(struct db *db, const struct repo *r, const struct account *user,
     return OK;
 }
 
-err repo_may_create(struct db *db, const struct account *owner, const struct account *user, bool *ret)
+err repo_may_create(struct db *db, const struct account *owner, const struct account *user,
+                    bool *ret)
 {
     enum member_role role;
 

@@ -5,9 +5,9 @@
 enum repo_kind { REPO_MODEL, REPO_DATASET, REPO_SPACE };
 #define REPO_KINDS 3
 
-str repo_kind_word(enum repo_kind k);    /* model, dataset, space */
-str repo_kind_plural(enum repo_kind k);  /* models, datasets, spaces */
-str repo_kind_prefix(enum repo_kind k);  /* "", "datasets/", "spaces/" */
+str repo_kind_word(enum repo_kind k);                /* model, dataset, space */
+str repo_kind_plural(enum repo_kind k);              /* models, datasets, spaces */
+str repo_kind_prefix(enum repo_kind k);              /* "", "datasets/", "spaces/" */
 bool repo_kind_parse(str word, enum repo_kind *ret); /* singular or plural */
 
 struct repo {
@@ -49,10 +49,12 @@ struct repo_new {
 /* Only the row; commit_initial() in commit.h makes the first commit in the same transaction. */
 MUST err repo_insert(struct db *tx, struct arena *a, const struct repo_new *n, struct repo *ret);
 
-MUST err repo_hide(struct store *s, int64_t id);         /* deletes: hidden in one transaction … */
-MUST err repo_clear_next(struct store *s, struct arena *a, bool *ret_more); /* … cleared in the background */
+MUST err repo_hide(struct store *s, int64_t id); /* deletes: hidden in one transaction … */
+MUST err repo_clear_next(struct store *s, struct arena *a,
+                         bool *ret_more); /* … cleared in the background */
 /* 409 when the target name is taken.  The old name redirects until someone takes it. */
-MUST err repo_move(struct store *s, struct arena *a, const struct repo *r, const struct account *owner, str name);
+MUST err repo_move(struct store *s, struct arena *a, const struct repo *r,
+                   const struct account *owner, str name);
 MUST err repo_set_private(struct store *s, int64_t id, bool is_private);
 MUST err repo_like(struct store *s, int64_t id, int64_t delta);
 
@@ -63,11 +65,21 @@ struct repo_facts {
     size_t tag_count;
     int64_t num_parameters;
 };
-MUST err repo_set_facts(struct db *tx, struct arena *a, const struct repo *r, const struct repo_facts *f);
+MUST err repo_set_facts(struct db *tx, struct arena *a, const struct repo *r,
+                        const struct repo_facts *f);
 MUST err repo_set_storage(struct db *tx, int64_t id); /* recounts used_storage from repo_file */
-MUST err repo_owner_storage(struct db *db, int64_t owner_id, int64_t *ret); /* bytes of all its repositories */
+MUST err repo_owner_storage(struct db *db, int64_t owner_id,
+                            int64_t *ret); /* bytes of all its repositories */
 
-enum repo_sort { SORT_TRENDING, SORT_UPDATED, SORT_CREATED, SORT_DOWNLOADS, SORT_LIKES, SORT_PARAMETERS, SORT_ID };
+enum repo_sort {
+    SORT_TRENDING,
+    SORT_UPDATED,
+    SORT_CREATED,
+    SORT_DOWNLOADS,
+    SORT_LIKES,
+    SORT_PARAMETERS,
+    SORT_ID
+};
 
 #define REPO_FILTERS_MAX 16
 struct repo_query {
@@ -82,8 +94,8 @@ struct repo_query {
     int64_t parameters_min, parameters_max; /* 0: no bound */
     enum repo_sort sort;
     bool ascending;
-    int64_t limit;                /* 1 … 1000 */
-    str cursor;                   /* opaque, from ret_cursor; unparsable: an empty page */
+    int64_t limit;                   /* 1 … 1000 */
+    str cursor;                      /* opaque, from ret_cursor; unparsable: an empty page */
     bool without_card, without_meta; /* leave these long columns out of the rows (ptr NULL) */
 };
 struct repo_list {
@@ -91,12 +103,15 @@ struct repo_list {
     size_t count;
     str cursor; /* ptr NULL on the last page */
 };
-MUST err repo_list(struct store *s, struct arena *a, const struct repo_query *q, struct repo_list *ret);
+MUST err repo_list(struct store *s, struct arena *a, const struct repo_query *q,
+                   struct repo_list *ret);
 MUST err repo_count_of(struct db *db, int64_t owner_id, const struct account *viewer, bool sees_all,
                        int64_t ret[REPO_KINDS]);
 
 /* What may `user` (NULL: nobody) do in this repository?  The one place (docs/access.md). */
 enum access { ACCESS_NONE, ACCESS_READ, ACCESS_CONTRIBUTE, ACCESS_WRITE, ACCESS_ADMIN };
-MUST err repo_access(struct db *db, const struct repo *r, const struct account *user, enum access *ret);
+MUST err repo_access(struct db *db, const struct repo *r, const struct account *user,
+                     enum access *ret);
 /* May this user create repositories in that namespace? */
-MUST err repo_may_create(struct db *db, const struct account *owner, const struct account *user, bool *ret);
+MUST err repo_may_create(struct db *db, const struct account *owner, const struct account *user,
+                         bool *ret);

@@ -14,7 +14,8 @@ static err next_dead(struct db *db, int64_t *ret)
 
     *ret = 0;
     /* the first condition is the index's; a state that is neither word is damage, not a deletion */
-    TRY(db_query(db, &q, SQL("SELECT id FROM repo WHERE state <> 'live' AND state = 'deleted' LIMIT 1")));
+    TRY(db_query(db, &q,
+                 SQL("SELECT id FROM repo WHERE state <> 'live' AND state = 'deleted' LIMIT 1")));
     if (db_next(q))
         *ret = db_i64(q, 0);
     return db_error(q);
@@ -43,7 +44,8 @@ static err clear_fn(struct db *tx, void *arg)
         SQL_INIT("DELETE FROM discussion WHERE repo_id = ?1"),
         SQL_INIT("DELETE FROM lfs_lock WHERE repo_id = ?1"),
         SQL_INIT("DELETE FROM repo_like WHERE repo_id = ?1"),
-        SQL_INIT("DELETE FROM upload_part WHERE upload_id IN (SELECT id FROM upload WHERE repo_id = ?1)"),
+        SQL_INIT("DELETE FROM upload_part WHERE upload_id IN (SELECT id FROM upload WHERE repo_id "
+                 "= ?1)"),
         SQL_INIT("UPDATE upload SET expires_at = 0 WHERE repo_id = ?1"),
         SQL_INIT("DELETE FROM repo WHERE id = ?1 AND state <> 'live'"),
     };

@@ -14,14 +14,19 @@
 #define LIST_LIMIT_MAX 1000
 #define SEARCH_MAX_BYTES 256
 #define RARE_TAG_MAX 2000 /* repositories; below, the tag drives the query */
-#define PARAMS_MAX 64 /* kind, viewer, author, 4 searches, 16 filters, bounds, cursor, limit: 49 */
+#define PARAMS_MAX                                                                                 \
+    64 /* kind, viewer, author, 4 searches, 16 filters, bounds, cursor, limit: 49                  \
+        */
 
 static const struct {
     const char *column;
 } sorts[] = {
-    [SORT_TRENDING] = {"repo.trending"},     [SORT_UPDATED] = {"repo.updated_at"},
-    [SORT_CREATED] = {"repo.created_at"},    [SORT_DOWNLOADS] = {"repo.downloads"},
-    [SORT_LIKES] = {"repo.likes"},           [SORT_PARAMETERS] = {"repo.num_parameters"},
+    [SORT_TRENDING] = {"repo.trending"},
+    [SORT_UPDATED] = {"repo.updated_at"},
+    [SORT_CREATED] = {"repo.created_at"},
+    [SORT_DOWNLOADS] = {"repo.downloads"},
+    [SORT_LIKES] = {"repo.likes"},
+    [SORT_PARAMETERS] = {"repo.num_parameters"},
     [SORT_ID] = {"repo.id"},
 };
 
@@ -276,7 +281,8 @@ err repo_list(struct store *s, struct arena *a, const struct repo_query *q, stru
     }
     if ((int64_t)list.count == limit && db_next(stmt)) {
         last = &list.items[list.count - 1];
-        str text = arena_printf(a, "%lld:%lld", (long long)sort_value(last, q->sort), (long long)last->id);
+        str text =
+            arena_printf(a, "%lld:%lld", (long long)sort_value(last, q->sort), (long long)last->id);
         list.cursor = base64url_encode(a, text.ptr, text.len);
     }
     TRY(db_error(stmt));

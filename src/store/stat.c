@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNTERS_MAX 8192    /* distinct (repository, path) between two flushes */
-#define RECENT_MAX 16384     /* remembered (address, repository) pairs, a power of two */
+#define COUNTERS_MAX 8192 /* distinct (repository, path) between two flushes */
+#define RECENT_MAX 16384  /* remembered (address, repository) pairs, a power of two */
 #define DOWNLOAD_WINDOW_MS (5 * 60 * 1000)
-#define TOUCHED_MAX 4096     /* a power of two */
+#define TOUCHED_MAX 4096 /* a power of two */
 
 struct counter {
     int64_t repo_id, day, requests, downloads, bytes;
@@ -67,11 +67,15 @@ void stat_memory_free(struct stat_memory *m)
 
 /* Does this request count as a download?  hub-api.md 9.4: models by their query files, datasets
  * and Spaces by any file; one per client address, repository and five minutes.  Under the lock. */
-static bool is_download(struct stat_memory *m, const struct repo *r, str path, str client, int64_t now)
+static bool is_download(struct stat_memory *m, const struct repo *r, str path, str client,
+                        int64_t now)
 {
-    static const str query_files[] = {STR_INIT("config.json"), STR_INIT("config.yaml"),
-                                      STR_INIT("hyperparams.yaml"), STR_INIT("params.json"),
-                                      STR_INIT("meta.yaml"), STR_INIT("model_index.json"),
+    static const str query_files[] = {STR_INIT("config.json"),
+                                      STR_INIT("config.yaml"),
+                                      STR_INIT("hyperparams.yaml"),
+                                      STR_INIT("params.json"),
+                                      STR_INIT("meta.yaml"),
+                                      STR_INIT("model_index.json"),
                                       STR_INIT("modular_model_index.json")};
     bool is_query_file = r->kind != REPO_MODEL || str_ends(path, STR(".gguf"));
     uint64_t key = str_hash(client) * 0x9E3779B97F4A7C15ull ^ (uint64_t)r->id;
@@ -103,7 +107,8 @@ static struct counter *counter_of(struct stat_memory *m, int64_t repo_id, int64_
     }
     if (m->count == COUNTERS_MAX)
         return NULL;
-    m->items[m->count] = (struct counter){.repo_id = repo_id, .day = day, .path = arena_str(m->a, path)};
+    m->items[m->count] =
+        (struct counter){.repo_id = repo_id, .day = day, .path = arena_str(m->a, path)};
     m->slots[slot] = (uint32_t)++m->count;
     return &m->items[m->count - 1];
 }
@@ -220,9 +225,10 @@ static err downloads_fn(struct db *tx, void *arg)
 
         if (f->items[i].downloads == 0)
             continue;
-        TRY(db_query(tx, &q,
-                     SQL("UPDATE repo SET downloads = downloads + ?2, downloads_all = downloads_all + ?2, "
-                         "trending = trending + ?2 WHERE id = ?1")));
+        TRY(db_query(
+            tx, &q,
+            SQL("UPDATE repo SET downloads = downloads + ?2, downloads_all = downloads_all + ?2, "
+                "trending = trending + ?2 WHERE id = ?1")));
         db_bind_i64(q, 1, f->items[i].repo_id);
         db_bind_i64(q, 2, f->items[i].downloads);
         TRY(db_run(q));

@@ -178,7 +178,8 @@ static err fact_fn(struct db *tx, void *arg)
 
     {
         AUTO_STMT struct db_stmt *q = NULL;
-        TRY(db_query(tx, &q, SQL("INSERT INTO fact(name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")));
+        TRY(db_query(tx, &q,
+                     SQL("INSERT INTO fact(name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")));
         db_bind_str(q, 1, f->name);
         db_bind_str(q, 2, f->fallback);
         TRY(db_run(q));

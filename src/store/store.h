@@ -14,27 +14,27 @@ struct blobs;
 
 struct store_config {
     const char *data_dir;
-    bool server;          /* takes DATA/lock, empties tmp/, group commit */
-    bool grouping_off;    /* bench */
-    int sync_delay_ms;    /* bench */
+    bool server;                   /* takes DATA/lock, empties tmp/, group commit */
+    bool grouping_off;             /* bench */
+    int sync_delay_ms;             /* bench */
     unsigned disk_reserve_percent; /* uploads get 507 when less of the disk is free */
-    bool verify_reads;    /* check every chunk before it is sent: no zero-copy */
+    bool verify_reads;             /* check every chunk before it is sent: no zero-copy */
 };
 
 struct store {
     struct db *hub, *git, *stats; /* hearth.db, git.db, stats.db */
     struct blobs *blobs;
-    char *dir;            /* DATA, absolute */
-    char *upload_dir;     /* DATA/upload */
-    char *tmp_dir;        /* DATA/tmp */
+    char *dir;        /* DATA, absolute */
+    char *upload_dir; /* DATA/upload */
+    char *tmp_dir;    /* DATA/tmp */
     int lock_fd;
     struct store_config config;
     struct commit_locks *commit_locks; /* commit.c: one lock per repository, striped */
     struct stat_memory *counters;      /* stat.c: sums since the last flush */
-    struct xorb_cache *xorbs;          /* xorb.c: open xorbs, verified since start, and their indexes */
-    struct sign_keys *keys;            /* sign.c: the signing keys as last read */
-    struct upload_runs *uploads;       /* upload.c: completions that are running */
-    struct names *names;               /* names.c: token → user, name → repository */
+    struct xorb_cache *xorbs;    /* xorb.c: open xorbs, verified since start, and their indexes */
+    struct sign_keys *keys;      /* sign.c: the signing keys as last read */
+    struct upload_runs *uploads; /* upload.c: completions that are running */
+    struct names *names;         /* names.c: token → user, name → repository */
 };
 
 /* Opens or creates DATA.  Fails with code "DataLocked" when another serve has it, "DataNewer" when

@@ -5,21 +5,25 @@
 #include "store/internal.h"
 #include <string.h>
 
-#define TOKEN_COLS "token.id, user_id, token.name, token.role, hint, scopes, token.created_at, last_used_at, expires_at"
+#define TOKEN_COLS                                                                                 \
+    "token.id, user_id, token.name, token.role, hint, scopes, token.created_at, last_used_at, "    \
+    "expires_at"
 #define TOKEN_COLUMN_COUNT 9
-static const struct sql INSERT = SQL_INIT(
-    "INSERT INTO token(user_id, name, role, hash, hint, scopes, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)");
-static const struct sql FIND = SQL_INIT(
-    "SELECT " TOKEN_COLS ", account.id, oid, account.name, kind, account.role, state, full_name, email, "
-    "private_by_default, quota_bytes, account.created_at "
-    "FROM token JOIN account ON account.id = user_id "
-    "WHERE hash = ?1 AND state = 'active' AND (expires_at IS NULL OR expires_at > ?2)");
+static const struct sql INSERT =
+    SQL_INIT("INSERT INTO token(user_id, name, role, hash, hint, scopes, created_at) VALUES (?1, "
+             "?2, ?3, ?4, ?5, ?6, ?7)");
+static const struct sql FIND =
+    SQL_INIT("SELECT " TOKEN_COLS
+             ", account.id, oid, account.name, kind, account.role, state, full_name, email, "
+             "private_by_default, quota_bytes, account.created_at "
+             "FROM token JOIN account ON account.id = user_id "
+             "WHERE hash = ?1 AND state = 'active' AND (expires_at IS NULL OR expires_at > ?2)");
 static const struct sql LIST =
     SQL_INIT("SELECT " TOKEN_COLS " FROM token WHERE user_id = ?1 ORDER BY id");
-static const struct sql REVOKE =
-    SQL_INIT("DELETE FROM token WHERE user_id = ?1 AND id = ?2");
+static const struct sql REVOKE = SQL_INIT("DELETE FROM token WHERE user_id = ?1 AND id = ?2");
 
-static const str words[] = {STR_INIT(""), STR_INIT("read"), STR_INIT("write"), STR_INIT("fineGrained")};
+static const str words[] = {STR_INIT(""), STR_INIT("read"), STR_INIT("write"),
+                            STR_INIT("fineGrained")};
 
 str token_role_word(enum token_role r)
 {
@@ -101,8 +105,9 @@ static err add_fn(struct db *tx, void *arg)
 err token_add(struct store *s, struct arena *a, int64_t user_id, str name, enum token_role role,
               str scopes, str value, str *ret_text)
 {
-    struct add_args x = {a, user_id, name.len ? name : STR("token"), scopes,
-                         value.len ? value : random_token(a), role};
+    struct add_args x = {
+        a,   user_id, name.len ? name : STR("token"), scopes, value.len ? value : random_token(a),
+        role};
     err e;
 
     if (x.text.len > 200)
@@ -118,7 +123,8 @@ err token_add(struct store *s, struct arena *a, int64_t user_id, str name, enum 
     return OK;
 }
 
-err token_find(struct store *s, struct arena *a, str text, struct token *ret, struct account *ret_user)
+err token_find(struct store *s, struct arena *a, str text, struct token *ret,
+               struct account *ret_user)
 {
     uint64_t generation = db_generation(s->hub);
     sha256 hash = sha256_of(text.ptr, text.len);

@@ -22,8 +22,8 @@ enum token_role token_role_parse(str word); /* TOKEN_NONE for anything unknown *
 
 /* Makes "hf_" + 34 letters and digits, or stores `value` when not empty (imports; any text of 1 to
  * 200 visible characters).  *ret_text is the token, the only time it is known.  409 when taken. */
-MUST err token_add(struct store *s, struct arena *a, int64_t user_id, str name, enum token_role role,
-                   str scopes, str value, str *ret_text);
+MUST err token_add(struct store *s, struct arena *a, int64_t user_id, str name,
+                   enum token_role role, str scopes, str value, str *ret_text);
 /* The token and its user by the token's text.  ret->id 0 when there is none, it has expired or its
  * user is disabled.  Answered from a process cache that every write and other processes' writes
  * invalidate. */
@@ -31,4 +31,5 @@ MUST err token_find(struct store *s, struct arena *a, str text, struct token *re
                     struct account *ret_user);
 MUST err token_list(struct db *db, struct arena *a, int64_t user_id, struct token_list *ret);
 MUST err token_revoke(struct store *s, int64_t user_id, int64_t id, bool *ret_found);
-void token_touch(struct store *s, int64_t id); /* remembers "last used now"; written with the counters */
+void token_touch(struct store *s,
+                 int64_t id); /* remembers "last used now"; written with the counters */

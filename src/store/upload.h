@@ -7,8 +7,9 @@
 #include "store/file.h"
 
 #define UPLOAD_DAYS 7
-#define UPLOAD_PART_BYTES (16u << 20) /* grows so that a file has at most UPLOAD_PARTS_MAX parts   \
-                                       */
+#define UPLOAD_PART_BYTES                                                                          \
+    (16u << 20) /* grows so that a file has at most UPLOAD_PARTS_MAX parts                         \
+                 */
 #define UPLOAD_PARTS_MAX 10000
 
 struct upload {

@@ -44,7 +44,8 @@ static void compare(struct arena *a, str line, const struct commit_line *l)
     if (!l->has_content)
         return;
     expected = content;
-    if (str_eq(json_get_str(value, "encoding"), STR("base64")) && !base64_decode(a, content, &expected))
+    if (str_eq(json_get_str(value, "encoding"), STR("base64")) &&
+        !base64_decode(a, content, &expected))
         abort();
     if (!str_eq(l->content, expected))
         abort();

@@ -25,7 +25,8 @@ static err take(void *ctx, enum obj_type type, str data, oid *ret)
 
     t->taken++;
     t->total += data.len;
-    if (data.len > limits.object_bytes || t->total > limits.total_bytes || type < OBJ_COMMIT || type > OBJ_TAG)
+    if (data.len > limits.object_bytes || t->total > limits.total_bytes || type < OBJ_COMMIT ||
+        type > OBJ_TAG)
         abort();
     *ret = obj_id(type, data);
     return OK;

@@ -65,7 +65,8 @@ static void a_newer_file_is_refused(void **state)
 static void a_migration_that_fails_leaves_the_version_before(void **state)
 {
     DB_WORLD w;
-    struct db_migration bad[] = {migrations[0], {2, "CREATE TABLE half(x); INSERT INTO nowhere VALUES (1)"}};
+    struct db_migration bad[] = {migrations[0],
+                                 {2, "CREATE TABLE half(x); INSERT INTO nowhere VALUES (1)"}};
     struct db_config c;
     struct db *db = NULL;
 
@@ -76,7 +77,8 @@ static void a_migration_that_fails_leaves_the_version_before(void **state)
     c.migration_count = 2;
     check_fails(db_open(w.a, &c, &db), 500);
     db_world_open(&w, db_world_config(&w));
-    assert_int_equal(must_number(w.db, SQL("SELECT count(*) FROM sqlite_master WHERE name = 'half'")), 0);
+    assert_int_equal(
+        must_number(w.db, SQL("SELECT count(*) FROM sqlite_master WHERE name = 'half'")), 0);
     assert_int_equal(must_number(w.db, SQL("SELECT max(at) FROM log")), 3);
 }
 
@@ -345,7 +347,8 @@ static void check_value(struct db_world *w, struct value v)
     str blob;
 
     check_ok(db_write(w->db, add_value, &v));
-    check_ok(db_query(w->db, &q, SQL("SELECT name, n, body, x, typeof(body) FROM item WHERE name = ?1")));
+    check_ok(db_query(w->db, &q,
+                      SQL("SELECT name, n, body, x, typeof(body) FROM item WHERE name = ?1")));
     db_bind_str(q, 1, v.text);
     assert_true(db_next(q));
     assert_true(str_eq(db_str(q, 0, w->a), v.text));

@@ -57,7 +57,8 @@ static void copies_and_inserts(void **state)
 static void copies_of_every_length(void **state)
 {
     static const uint64_t lengths[] = {1, 255, 256, 65535, 65536, 65537, 0xffffff, 0x10001};
-    static const uint64_t offsets[] = {0, 1, 255, 256, 0xffff, 0x10000, 0xffffff, 0x1000000, 0x1000101};
+    static const uint64_t offsets[] = {0,       1,        255,       256,      0xffff,
+                                       0x10000, 0xffffff, 0x1000000, 0x1000101};
     size_t size = 0x1000101 + 0xffffff;
     char *base = malloc(size);
 
@@ -97,7 +98,8 @@ static void what_does_not_fit_is_refused(void **state)
         {STR_INIT(""), 0, "no sizes"},
         {STR_INIT("\x0a"), 0, "one size"},
         {STR_INIT("\x8a"), 0, "a size cut short"},
-        {STR_INIT("\x8a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00\x00"), 0, "a size of too many digits"},
+        {STR_INIT("\x8a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00\x00"), 0,
+         "a size of too many digits"},
         {STR_INIT("\x09\x00"), 0, "another base size"},
         {STR_INIT("\x0b\x00"), 0, "another base size"},
         {STR_INIT("\x0a\x01"), 0, "another result size"},
@@ -125,7 +127,8 @@ static void what_does_not_fit_is_refused(void **state)
 
 static void sizes_are_read_and_stepped_over(void **state)
 {
-    static const uint64_t sizes[] = {0, 1, 127, 128, 16383, 16384, 1u << 31, 1ull << 40, (1ull << 63) - 1};
+    static const uint64_t sizes[] = {
+        0, 1, 127, 128, 16383, 16384, 1u << 31, 1ull << 40, (1ull << 63) - 1};
     uint64_t base, result;
 
     (void)state;
@@ -163,7 +166,8 @@ static void random_programs(void **state)
         for (size_t i = 0; i < base_len; i++)
             base[i] = (char)next(&random);
         for (unsigned n = next(&random) % 12; n > 0; n--) {
-            size_t offset = next(&random) % base_len, count = 1 + next(&random) % (base_len - offset);
+            size_t offset = next(&random) % base_len,
+                   count = 1 + next(&random) % (base_len - offset);
 
             if (next(&random) % 2) {
                 delta_copy(&body, offset, count);

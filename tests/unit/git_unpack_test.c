@@ -54,7 +54,8 @@ static int end(void **state)
 
 #define LIMITS ((struct unpack_limits){100000, 32 * MIB, 256 * MIB})
 
-static err unpack_bytes(struct taken *t, str bytes, struct unpack_limits limits, uint64_t *ret_count)
+static err unpack_bytes(struct taken *t, str bytes, struct unpack_limits limits,
+                        uint64_t *ret_count)
 {
     AUTO_FD int fd = pack_file(bytes);
     struct unpack u = {.fd = fd,
@@ -448,7 +449,8 @@ static void bases_that_are_none(void **state)
         PACK p = pack_begin();
 
         (void)pack_plain(&p, OBJ_BLOB, STR("text"));
-        (void)pack_ofs(&p, places[i] == UINT64_MAX ? p.bytes.len : places[i], delta_of(4, STR("x")));
+        (void)pack_ofs(&p, places[i] == UINT64_MAX ? p.bytes.len : places[i],
+                       delta_of(4, STR("x")));
         pack_end(&p);
         check_refused(t, &p, 400, "a delta's base is");
     }
@@ -567,8 +569,9 @@ static void a_comb_of_large_contents_is_refused(void **state)
         size = 8 * MIB;
     }
     pack_end(&p);
-    check_fails(unpack_bytes(t, buf_str(&p.bytes), (struct unpack_limits){1000, 32 * MIB, 1ull << 40}, &n),
-                413);
+    check_fails(
+        unpack_bytes(t, buf_str(&p.bytes), (struct unpack_limits){1000, 32 * MIB, 1ull << 40}, &n),
+        413);
     assert_true(t->total <= UNPACK_CHAIN_BYTES + 16 * MIB);
 }
 

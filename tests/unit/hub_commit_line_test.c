@@ -1,9 +1,9 @@
 /* hub_commit_line_test.c — the lines of an NDJSON commit in every shape that clients send, and in
  * those that they must not send; and which paths may be committed. */
-#include "hub/commit_line.h"
 #include "base/arena.h"
 #include "base/text.h"
 #include "check.h"
+#include "hub/commit_line.h"
 #include <stdlib.h>
 
 static int begin(void **state)
@@ -60,7 +60,8 @@ static void headers(void **state)
     check_str(l.summary, "m1");
     check_str(l.description, "desc");
     check_str(l.parent, "1111111111111111111111111111111111111111");
-    l = must(*state, "{\"key\":\"header\",\"value\":{\"summary\":\"Add 1 files \\u00e9 \\\"x\\\"\"}}");
+    l = must(*state,
+             "{\"key\":\"header\",\"value\":{\"summary\":\"Add 1 files \\u00e9 \\\"x\\\"\"}}");
     check_str(l.summary, "Add 1 files é \"x\"");
     assert_null(l.description.ptr);
     assert_null(l.parent.ptr);
@@ -85,37 +86,44 @@ static void files_in_base64(void **state)
                   "{\"key\": \"file\", \"value\": {\"content\": \"aGVsbG8=\", \"path\": \"e.txt\", "
                   "\"encoding\": \"base64\"}}",
                   "e.txt", "hello");
-    check_content(*state,
-                  "{\"key\":\"file\",\"value\":{\"path\":\"e.txt\",\"encoding\":\"base64\",\"content\":"
-                  "\"aGVsbG8=\"}}",
-                  "e.txt", "hello");
-    check_content(*state,
-                  " {\t\"value\" : { \"encoding\" : \"base64\" , \"content\" : \"aGVsbG8=\" , \"path\" "
-                  ": \"e.txt\" } ,\r\"key\" : \"file\" } ",
-                  "e.txt", "hello");
-    check_content(*state,
-                  "{\"key\":\"file\",\"value\":{\"content\":\"\",\"path\":\"e\",\"encoding\":\"base64\"}}",
-                  "e", "");
+    check_content(
+        *state,
+        "{\"key\":\"file\",\"value\":{\"path\":\"e.txt\",\"encoding\":\"base64\",\"content\":"
+        "\"aGVsbG8=\"}}",
+        "e.txt", "hello");
+    check_content(
+        *state,
+        " {\t\"value\" : { \"encoding\" : \"base64\" , \"content\" : \"aGVsbG8=\" , \"path\" "
+        ": \"e.txt\" } ,\r\"key\" : \"file\" } ",
+        "e.txt", "hello");
+    check_content(
+        *state,
+        "{\"key\":\"file\",\"value\":{\"content\":\"\",\"path\":\"e\",\"encoding\":\"base64\"}}",
+        "e", "");
     /* without padding, and in the alphabet of URLs */
-    check_content(*state,
-                  "{\"key\":\"file\",\"value\":{\"content\":\"aGVsbG8\",\"path\":\"e\",\"encoding\":"
-                  "\"base64\"}}",
-                  "e", "hello");
-    check_content(*state,
-                  "{\"key\":\"file\",\"value\":{\"content\":\"fn5-fn4_\",\"path\":\"e\",\"encoding\":"
-                  "\"base64\"}}",
-                  "e", "~~~~~?");
+    check_content(
+        *state,
+        "{\"key\":\"file\",\"value\":{\"content\":\"aGVsbG8\",\"path\":\"e\",\"encoding\":"
+        "\"base64\"}}",
+        "e", "hello");
+    check_content(
+        *state,
+        "{\"key\":\"file\",\"value\":{\"content\":\"fn5-fn4_\",\"path\":\"e\",\"encoding\":"
+        "\"base64\"}}",
+        "e", "~~~~~?");
 }
 
 static void escapes_in_base64(void **state)
 {
-    static const char *const same[] = {"Pz8/Pz8+/w==",           "Pz8\\/Pz8+\\/w==",
-                                       "Pz8\\u002fPz8+\\u002Fw==", "Pz8\\/Pz8\\u002b/w\\u003d\\u003d"};
+    static const char *const same[] = {
+        "Pz8/Pz8+/w==", "Pz8\\/Pz8+\\/w==", "Pz8\\u002fPz8+\\u002Fw==",
+        "Pz8\\/Pz8\\u002b/w\\u003d\\u003d"};
     struct arena *a = *state;
 
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
-        str line = arena_printf(a, "{\"key\":\"file\",\"value\":{\"content\":\"%s\",\"path\":\"e\","
-                                   "\"encoding\":\"base64\"}}",
+        str line = arena_printf(a,
+                                "{\"key\":\"file\",\"value\":{\"content\":\"%s\",\"path\":\"e\","
+                                "\"encoding\":\"base64\"}}",
                                 same[i]);
 
         check_content(a, line.ptr, "e", "\x3f\x3f\x3f\x3f\x3f>\xff");
@@ -128,36 +136,46 @@ static void escapes_in_base64(void **state)
 
 static void files_in_utf8(void **state)
 {
-    check_content(*state, "{\"key\":\"file\",\"value\":{\"content\":\"plain\",\"path\":\"e\"}}", "e", "plain");
+    check_content(*state, "{\"key\":\"file\",\"value\":{\"content\":\"plain\",\"path\":\"e\"}}",
+                  "e", "plain");
     check_content(*state,
-                  "{\"key\":\"file\",\"value\":{\"content\":\"a\\nb\\t\\\"q\\\" \\\\ \\/ \\u00e9 \\ud83d\\ude00 "
+                  "{\"key\":\"file\",\"value\":{\"content\":\"a\\nb\\t\\\"q\\\" \\\\ \\/ \\u00e9 "
+                  "\\ud83d\\ude00 "
                   "é\",\"path\":\"e\",\"encoding\":\"utf-8\"}}",
                   "e", "a\nb\t\"q\" \\ / é 😀 é");
-    check_content(*state, "{\"key\":\"file\",\"value\":{\"path\":\"e\",\"content\":\"\"}}", "e", "");
-    check_content(*state, "{\"key\":\"file\",\"value\":{\"path\":\"e\",\"content\":\"\\\\\"}}", "e", "\\");
-    check_content(*state, "{\"key\":\"file\",\"value\":{\"path\":\"e\",\"encoding\":null,\"content\":\"n\"}}",
-                  "e", "n");
+    check_content(*state, "{\"key\":\"file\",\"value\":{\"path\":\"e\",\"content\":\"\"}}", "e",
+                  "");
+    check_content(*state, "{\"key\":\"file\",\"value\":{\"path\":\"e\",\"content\":\"\\\\\"}}", "e",
+                  "\\");
+    check_content(
+        *state, "{\"key\":\"file\",\"value\":{\"path\":\"e\",\"encoding\":null,\"content\":\"n\"}}",
+        "e", "n");
 }
 
 /* Only the "content" of the value is it. */
 static void content_elsewhere(void **state)
 {
     check_content(*state,
-                  "{\"content\":\"QUFB\",\"key\":\"file\",\"value\":{\"path\":\"content\",\"content\":\"b\"}}",
+                  "{\"content\":\"QUFB\",\"key\":\"file\",\"value\":{\"path\":\"content\","
+                  "\"content\":\"b\"}}",
                   "content", "b");
     check_content(*state,
-                  "{\"key\":\"file\",\"other\":{\"content\":\"A\"},\"value\":{\"x\":{\"content\":\"B\"},\"y\":"
+                  "{\"key\":\"file\",\"other\":{\"content\":\"A\"},\"value\":{\"x\":{\"content\":"
+                  "\"B\"},\"y\":"
                   "[\"content\",\"C\",{\"content\":\"D\"}],\"path\":\"p\",\"content\":\"E\"}}",
                   "p", "E");
+    check_content(
+        *state,
+        "{\"key\":\"file\",\"value\":{\"path\":\"a\\\",\\\"content\\\":\\\"x\",\"content\":\"y\"}}",
+        "a\",\"content\":\"x", "y");
+    check_content(
+        *state,
+        "{\"key\":\"file\",\"value\":{\"n\":12,\"t\":true,\"content\":\"{\\\"content\\\":1}\","
+        "\"path\":\"p\"}}",
+        "p", "{\"content\":1}");
     check_content(*state,
-                  "{\"key\":\"file\",\"value\":{\"path\":\"a\\\",\\\"content\\\":\\\"x\",\"content\":\"y\"}}",
-                  "a\",\"content\":\"x", "y");
-    check_content(*state,
-                  "{\"key\":\"file\",\"value\":{\"n\":12,\"t\":true,\"content\":\"{\\\"content\\\":1}\","
-                  "\"path\":\"p\"}}",
-                  "p", "{\"content\":1}");
-    check_content(*state,
-                  "{\"value\":{\"path\":\"p\",\"content\":\"E\"},\"after\":{\"content\":\"F\"},\"key\":\"file\"}",
+                  "{\"value\":{\"path\":\"p\",\"content\":\"E\"},\"after\":{\"content\":\"F\"},"
+                  "\"key\":\"file\"}",
                   "p", "E");
 }
 
@@ -185,16 +203,19 @@ static void files_without_content(void **state)
 
 static void large_files(void **state)
 {
-    struct commit_line l = must(*state, "{\"key\": \"lfsFile\", \"value\": {\"path\": \"x.bin\", \"algo\": "
-                                        "\"sha256\", \"oid\": \"" HASH "\", \"size\": 100}}");
+    struct commit_line l =
+        must(*state, "{\"key\": \"lfsFile\", \"value\": {\"path\": \"x.bin\", \"algo\": "
+                     "\"sha256\", \"oid\": \"" HASH "\", \"size\": 100}}");
 
     assert_int_equal(l.key, COMMIT_LFS_FILE);
     check_str(l.path, "x.bin");
     check_str(sha256_hex(*state, l.lfs), HASH);
     assert_true(l.has_size);
     assert_int_equal(l.size, 100);
-    l = must(*state, "{\"key\":\"lfsFile\",\"value\":{\"path\":\"c.bin\",\"algo\":\"sha256\",\"oid\":\"" HASH
-                     "\",\"oldPath\":\"b.bin\"}}");
+    l = must(
+        *state,
+        "{\"key\":\"lfsFile\",\"value\":{\"path\":\"c.bin\",\"algo\":\"sha256\",\"oid\":\"" HASH
+        "\",\"oldPath\":\"b.bin\"}}");
     assert_false(l.has_size);
     assert_int_equal(l.size, 0);
     check_str(l.old_path, "b.bin");
@@ -205,19 +226,22 @@ static void large_files(void **state)
     refuse(*state, "{\"key\":\"lfsFile\",\"value\":{\"path\":\"c\",\"size\":1}}");
     refuse(*state, "{\"key\":\"lfsFile\",\"value\":{\"path\":\"c\",\"oid\":\"cd00\",\"size\":1}}");
     refuse(*state, "{\"key\":\"lfsFile\",\"value\":{\"path\":\"c\",\"oid\":7,\"size\":1}}");
-    refuse(*state, "{\"key\":\"lfsFile\",\"value\":{\"path\":\"c\",\"oid\":\"" HASH "\",\"size\":-1}}");
+    refuse(*state,
+           "{\"key\":\"lfsFile\",\"value\":{\"path\":\"c\",\"oid\":\"" HASH "\",\"size\":-1}}");
 }
 
 static void removals(void **state)
 {
-    struct commit_line l = must(*state, "{\"key\": \"deletedFile\", \"value\": {\"path\": \"a.txt\"}}");
+    struct commit_line l =
+        must(*state, "{\"key\": \"deletedFile\", \"value\": {\"path\": \"a.txt\"}}");
 
     assert_int_equal(l.key, COMMIT_DELETE);
     check_str(l.path, "a.txt");
     l = must(*state, "{\"key\": \"deletedFolder\", \"value\": {\"path\": \"dir/\"}}");
     assert_int_equal(l.key, COMMIT_DELETE);
     check_str(l.path, "dir/");
-    assert_int_equal(must(*state, "{\"key\":\"deletedEntry\",\"value\":{\"path\":\"a\"}}").key, COMMIT_DELETE);
+    assert_int_equal(must(*state, "{\"key\":\"deletedEntry\",\"value\":{\"path\":\"a\"}}").key,
+                     COMMIT_DELETE);
 }
 
 static void unknown_keys(void **state)
@@ -268,23 +292,27 @@ static void malformed_lines(void **state)
 
 static void bad_base64(void **state)
 {
-    static const char *const texts[] = {"a",       "aGVsb", "aGVs bG8=",   "aGVsbG8==", "=aGV",
+    static const char *const texts[] = {"a",         "aGVsb", "aGVs bG8=",   "aGVsbG8==",    "=aGV",
                                         "aGVs=bG8=", "aG*s",  "aGVs\\nbG8=", "aGVsbG8=\\\\", "\\/",
-                                        "aGVs\\",  "é",     "\\u00e9",     "aGV\\u00"};
+                                        "aGVs\\",    "é",     "\\u00e9",     "aGV\\u00"};
     struct arena *a = *state;
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        refuse(a, arena_printf(a, "{\"key\":\"file\",\"value\":{\"content\":\"%s\",\"path\":\"e\",\"encoding\":"
-                                  "\"base64\"}}",
-                               texts[i])
+        refuse(a, arena_printf(
+                      a,
+                      "{\"key\":\"file\",\"value\":{\"content\":\"%s\",\"path\":\"e\",\"encoding\":"
+                      "\"base64\"}}",
+                      texts[i])
                       .ptr);
 }
 
 static void lines_cut_anywhere(void **state)
 {
     static const char *const lines[] = {
-        "{\"key\":\"file\",\"value\":{\"content\":\"aGVs\\/bG8=\",\"path\":\"e\",\"encoding\":\"base64\"}}",
-        "{\"value\":{\"path\":\"\\u00e9\",\"x\":[{\"content\":\"a\"}],\"content\":\"\\\"\"},\"key\":\"file\"}",
+        "{\"key\":\"file\",\"value\":{\"content\":\"aGVs\\/"
+        "bG8=\",\"path\":\"e\",\"encoding\":\"base64\"}}",
+        "{\"value\":{\"path\":\"\\u00e9\",\"x\":[{\"content\":\"a\"}],\"content\":\"\\\"\"},"
+        "\"key\":\"file\"}",
     };
     struct commit_line l;
 
@@ -304,8 +332,9 @@ static void a_large_content(void **state)
 
     for (size_t i = 0; i < size; i++)
         data[i] = (char)(i * 2654435761u >> 13);
-    line = arena_cat(a, STR("{\"key\":\"file\",\"value\":{\"content\":\""), base64_encode(a, data, size),
-                     STR("\",\"encoding\":\"base64\",\"path\":\"p\"}}"));
+    line =
+        arena_cat(a, STR("{\"key\":\"file\",\"value\":{\"content\":\""),
+                  base64_encode(a, data, size), STR("\",\"encoding\":\"base64\",\"path\":\"p\"}}"));
     check_ok(parse(a, line, &l));
     assert_int_equal(l.content.len, size);
     assert_memory_equal(l.content.ptr, data, size);
@@ -344,10 +373,13 @@ static void paths_that_may_be_committed(void **state)
 static void paths_that_may_not(void **state)
 {
     static const char *const paths[] = {
-        "",          "/",        ".",          "./",       "..",         "../a",      "..\\ddd",
-        "..\\",      "./..\\ddd", "./../a",    "a/..",     "a/../b",     "a/./b",     "a//b",
-        "/a",        "//",       "a//",        "././a",    ".git",       ".git/x",    "a/.git/x",
-        "a/.GIT",    ".git.",    ".git ",      "git~1",    "GIT~1/x",    ".g\u200cit", ".git::$INDEX_ALLOCATION",
+        "",          "/",       ".",          "./",
+        "..",        "../a",    "..\\ddd",    "..\\",
+        "./..\\ddd", "./../a",  "a/..",       "a/../b",
+        "a/./b",     "a//b",    "/a",         "//",
+        "a//",       "././a",   ".git",       ".git/x",
+        "a/.git/x",  "a/.GIT",  ".git.",      ".git ",
+        "git~1",     "GIT~1/x", ".g\u200cit", ".git::$INDEX_ALLOCATION",
     };
     struct arena *a = *state;
     char *deep = arena_alloc(a, 2001);

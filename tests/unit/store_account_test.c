@@ -34,7 +34,8 @@ static void found_by_any_spelling(void **state)
 static void one_name_space(void **state)
 {
     struct world *w = *state;
-    struct account_new again = {.name = STR("TAKEN"), .kind = ACCOUNT_ORG}, same = {.name = STR("other")};
+    struct account_new again = {.name = STR("TAKEN"), .kind = ACCOUNT_ORG},
+                       same = {.name = STR("other")};
     struct account u = add_user(w, "taken"), x;
     int64_t users, orgs;
 
@@ -55,16 +56,33 @@ static void names(void **state)
         bool imported, force;
         int status; /* 0: fits */
     } rows[] = {
-        {"ab", 0, 0, 0},           {"A1", 0, 0, 0},          {"a-b-c", 0, 0, 0},
-        {"a", 0, 0, 400},          {"", 0, 0, 400},          {"-ab", 0, 0, 400},
-        {"ab-", 0, 0, 400},        {"a--b", 0, 0, 400},      {"a_b", 0, 0, 400},
-        {"a.b", 0, 0, 400},        {"a b", 0, 0, 400},       {"a/b", 0, 0, 400},
-        {"1234", 0, 0, 400},       {"\xc3\xa9t\xc3\xa9", 0, 0, 400},
+        {"ab", 0, 0, 0},
+        {"A1", 0, 0, 0},
+        {"a-b-c", 0, 0, 0},
+        {"a", 0, 0, 400},
+        {"", 0, 0, 400},
+        {"-ab", 0, 0, 400},
+        {"ab-", 0, 0, 400},
+        {"a--b", 0, 0, 400},
+        {"a_b", 0, 0, 400},
+        {"a.b", 0, 0, 400},
+        {"a b", 0, 0, 400},
+        {"a/b", 0, 0, 400},
+        {"1234", 0, 0, 400},
+        {"\xc3\xa9t\xc3\xa9", 0, 0, 400},
         {"0123456789abcdef01234567", 0, 0, 400}, /* looks like an id */
-        {"api", 0, 0, 409},        {"Datasets", 0, 0, 409},  {"api", 0, 1, 0},
-        {"a_b", 1, 0, 0},          {"_ab", 1, 0, 0},         {"a.b", 1, 0, 0},
-        {".ab", 1, 0, 400},        {"a--b", 1, 0, 0},        {"a/b", 1, 1, 400},
-        {"..", 1, 1, 400},         {"api", 1, 0, 409},       {"1234", 1, 0, 400},
+        {"api", 0, 0, 409},
+        {"Datasets", 0, 0, 409},
+        {"api", 0, 1, 0},
+        {"a_b", 1, 0, 0},
+        {"_ab", 1, 0, 0},
+        {"a.b", 1, 0, 0},
+        {".ab", 1, 0, 400},
+        {"a--b", 1, 0, 0},
+        {"a/b", 1, 1, 400},
+        {"..", 1, 1, 400},
+        {"api", 1, 0, 409},
+        {"1234", 1, 0, 400},
         {"abcdefghijklmnopqrstuvwxyzabcdefghijklmnop", 0, 0, 0},    /* 42 */
         {"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq", 0, 0, 400}, /* 43 */
     };
@@ -139,7 +157,8 @@ static enum member_role role_of(struct world *w, const struct account *org, cons
 static void members(void **state)
 {
     struct world *w = *state;
-    struct account org = add_org(w, "guild"), other = add_org(w, "Another"), u = add_user(w, "member");
+    struct account org = add_org(w, "guild"), other = add_org(w, "Another"),
+                   u = add_user(w, "member");
     struct membership_list l;
 
     assert_int_equal(role_of(w, &org, &u), MEMBER_NONE);
@@ -197,7 +216,8 @@ static void unknown_words_mean_the_least(void **state)
 
     check_ok(account_add(w->s, w->a, &n, &u));
     check_ok(member_set(w->s, org.id, u.id, MEMBER_ADMIN));
-    run_sql(w, SQL("UPDATE account SET role = 'site-aDmin', state = 'actiVe' WHERE name = 'flipped'"));
+    run_sql(w,
+            SQL("UPDATE account SET role = 'site-aDmin', state = 'actiVe' WHERE name = 'flipped'"));
     run_sql(w, SQL("UPDATE member SET role = 'admio'"));
     check_ok(account_find(w->s->hub, w->a, STR("flipped"), &u));
     assert_false(u.is_site_admin);
@@ -208,10 +228,14 @@ static void unknown_words_mean_the_least(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(found_by_any_spelling), cmocka_unit_test(one_name_space),
-        cmocka_unit_test(names),                 cmocka_unit_test(lists),
-        cmocka_unit_test(passwords),             cmocka_unit_test(members),
-        cmocka_unit_test(member_pages),          cmocka_unit_test(unknown_words_mean_the_least),
+        cmocka_unit_test(found_by_any_spelling),
+        cmocka_unit_test(one_name_space),
+        cmocka_unit_test(names),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(passwords),
+        cmocka_unit_test(members),
+        cmocka_unit_test(member_pages),
+        cmocka_unit_test(unknown_words_mean_the_least),
     };
 
     return cmocka_run_group_tests(tests, world_begin, world_end);

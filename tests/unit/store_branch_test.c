@@ -15,7 +15,8 @@ static int begin(void **state)
 /* A repository with a short history; commits[0] is the initial one. */
 static struct repo with_history(struct world *w, const char *name, oid commits[5])
 {
-    static const char *const changes[] = {"+a/b=1|+a/c=1", "+d=2|+a/b=2", "-a/c|+e/f/g=3", "+d=4|+e/h=4"};
+    static const char *const changes[] = {"+a/b=1|+a/c=1", "+d=2|+a/b=2", "-a/c|+e/f/g=3",
+                                          "+d=4|+e/h=4"};
     struct repo r = add_repo(w, &owner, name);
 
     commits[0] = r.head;
@@ -25,7 +26,8 @@ static struct repo with_history(struct world *w, const char *name, oid commits[5
 }
 
 #define DEV "refs/heads/dev"
-#define FILES(w, rev) count_rows(w, SQL("SELECT count(*) FROM branch_file WHERE ref_id = ?1"), (rev).branch_id)
+#define FILES(w, rev)                                                                              \
+    count_rows(w, SQL("SELECT count(*) FROM branch_file WHERE ref_id = ?1"), (rev).branch_id)
 
 static void a_branch_is_a_copy(void **state)
 {
@@ -178,8 +180,9 @@ static void several_at_once(void **state)
     struct world *w = *state;
     oid c[5];
     struct repo r = with_history(w, "several", c);
-    struct ref_change changes[] = {
-        {STR("refs/heads/one"), OID_ZERO, c[1]}, {STR(MAIN), c[0], c[1]}, {STR("refs/tags/t"), OID_ZERO, c[2]}};
+    struct ref_change changes[] = {{STR("refs/heads/one"), OID_ZERO, c[1]},
+                                   {STR(MAIN), c[0], c[1]},
+                                   {STR("refs/tags/t"), OID_ZERO, c[2]}};
     struct ref_change_result results[3];
 
     check_ok(ref_update(w->s, w->a, &r, changes, 3, true, results));
@@ -194,7 +197,8 @@ static void several_at_once(void **state)
     check_branch(w, &r, "one");
     changes[0] = (struct ref_change){STR("refs/heads/one"), c[1], OID_ZERO};
     changes[1] = (struct ref_change){STR(MAIN), c[4], c[3]};
-    changes[2] = (struct ref_change){STR("refs/heads/two"), OID_ZERO, c[4]}; /* a copy of what moves away */
+    changes[2] =
+        (struct ref_change){STR("refs/heads/two"), OID_ZERO, c[4]}; /* a copy of what moves away */
     check_ok(ref_update(w->s, w->a, &r, changes, 3, true, results));
     if (results[0].failed) { /* then nothing happened, and a second time it does */
         check_branch(w, &r, "main");
@@ -212,9 +216,10 @@ static void several_at_once(void **state)
 
 static void names_that_git_refuses(void **state)
 {
-    static const char *const names[] = {"refs/heads/",     "refs/heads/a b",   "refs/heads/a..b",  "refs/heads/.a",
-                                        "refs/heads/a.lock", "refs/heads/a~1", "refs/heads/a//b",  "refs/heads/-\x01",
-                                        "main",            "refs/heads/a/",    "refs/heads/a:b",   "refs/heads/@{x"};
+    static const char *const names[] = {"refs/heads/",     "refs/heads/a b",    "refs/heads/a..b",
+                                        "refs/heads/.a",   "refs/heads/a.lock", "refs/heads/a~1",
+                                        "refs/heads/a//b", "refs/heads/-\x01",  "main",
+                                        "refs/heads/a/",   "refs/heads/a:b",    "refs/heads/@{x"};
     struct world *w = *state;
     oid c[5];
     struct repo r = with_history(w, "badnames", c);
@@ -228,7 +233,8 @@ static void names_that_git_refuses(void **state)
     }
 }
 
-static oid tag_object(struct world *w, const struct repo *r, oid target, enum obj_type type, const char *name)
+static oid tag_object(struct world *w, const struct repo *r, oid target, enum obj_type type,
+                      const char *name)
 {
     struct odb *o = object_odb(w->s, w->a, r->id);
     struct tag_obj t = {.target = target,
@@ -265,7 +271,8 @@ static void tags(void **state)
     blob = id_at(w, &r, c[4], STR("d"));
     check_fails(move_ref(w, &r, "refs/tags/blob", OID_ZERO, blob), 404);
     check_fails(move_ref(w, &r, "refs/tags/none", OID_ZERO, (oid){{1}}), 404);
-    check_fails(move_ref(w, &r, "refs/tags/v1", c[3], OID_ZERO), 409); /* it is the tag object that stands there */
+    check_fails(move_ref(w, &r, "refs/tags/v1", c[3], OID_ZERO),
+                409); /* it is the tag object that stands there */
     check_ok(move_ref(w, &r, "refs/tags/v1", tag, OID_ZERO));
     not_found(w, &r, "v1");
 }

@@ -76,16 +76,16 @@ static void files_become_folders_and_back(void **state)
 {
     static const char *const steps[] = {
         "+a=file",
-        "+a/b=1|+a/c=2",                  /* the file a gives way to a folder */
-        "+a.txt=3|+a-b=4|+a0=5|+ab/x=6",  /* neighbours of "a/" in byte order */
-        "+a/b/deep/er=7",                 /* and again, one level down */
-        "-a/b/deep/er",                   /* its folders go with it */
-        "+a=file again",                  /* a folder gives way to a file */
+        "+a/b=1|+a/c=2",                 /* the file a gives way to a folder */
+        "+a.txt=3|+a-b=4|+a0=5|+ab/x=6", /* neighbours of "a/" in byte order */
+        "+a/b/deep/er=7",                /* and again, one level down */
+        "-a/b/deep/er",                  /* its folders go with it */
+        "+a=file again",                 /* a folder gives way to a file */
         "-a",
         "+a/x=1|+a/y=1|+a/z/q=1",
-        "-a/",                            /* a folder with a slash, as clients say it */
+        "-a/", /* a folder with a slash, as clients say it */
         "+x y/\xc3\xa9 \xe6\x97\xa5.txt=1|+x y/[b]*?.txt=2|+x%20y=3",
-        "+k=1|-k|+k=2",                   /* the last one wins */
+        "+k=1|-k|+k=2", /* the last one wins */
         "+p/q=1|-p/q|+p/r=2",
         "-x y/\xc3\xa9 \xe6\x97\xa5.txt",
         "+README.md=# new\n|-.gitattributes",
@@ -111,9 +111,9 @@ static uint32_t next(uint32_t *state)
 /* A change of one to four paths out of few, so that they collide. */
 static str random_changes(struct world *w, uint32_t *random)
 {
-    static const char *const paths[] = {"a",     "a/b",   "a/b/c", "a/b/d", "a/e", "a.b",  "a-",
-                                        "b/a",   "b/b/b", "c",     "c/c",   "d/1", "d/2",  "d/10",
-                                        "e f/g", "z/y/x/w"};
+    static const char *const paths[] = {"a",   "a/b",  "a/b/c", "a/b/d",  "a/e", "a.b",
+                                        "a-",  "b/a",  "b/b/b", "c",      "c/c", "d/1",
+                                        "d/2", "d/10", "e f/g", "z/y/x/w"};
     str text = STR("");
 
     for (unsigned n = 1 + next(random) % 4; n > 0; n--)
@@ -184,8 +184,12 @@ static void messages(void **state)
     struct repo r = add_repo(w, &owner, "messages");
     struct odb *o = object_odb(w->s, w->a, r.id);
     struct tree_edit *edits;
-    struct commit_request q = {.repo = &r, .odb = o, .ref = STR(MAIN), .title = STR("Title"),
-                               .body = STR("Two\nlines"), .author = {STR("A <b>\n"), STR("")}};
+    struct commit_request q = {.repo = &r,
+                               .odb = o,
+                               .ref = STR(MAIN),
+                               .title = STR("Title"),
+                               .body = STR("Two\nlines"),
+                               .author = {STR("A <b>\n"), STR("")}};
     struct commit_result c;
     struct commit_obj made;
 
@@ -213,8 +217,13 @@ static err commit_on(struct world *w, const struct repo *r, oid parent, const ch
 {
     struct odb *o = object_odb(w->s, w->a, r->id);
     struct tree_edit *edits;
-    struct commit_request q = {.repo = r, .odb = o, .ref = STR(MAIN), .title = STR("t"), .author = AUTHOR,
-                               .has_parent = true, .parent = parent};
+    struct commit_request q = {.repo = r,
+                               .odb = o,
+                               .ref = STR(MAIN),
+                               .title = STR("t"),
+                               .author = AUTHOR,
+                               .has_parent = true,
+                               .parent = parent};
 
     q.edit_count = read_changes(w, o, changes, &edits);
     q.edits = edits;
@@ -229,9 +238,11 @@ static void an_old_parent_is_a_conflict(void **state)
 
     check_ok(commit_on(w, &r, r.head, "+a=1", &one));
     check_fails(commit_on(w, &r, r.head, "+b=1", &two), 412);
-    check_fails(commit_on(w, &r, r.head, "+a=1", &two), 412); /* also when it would change nothing */
+    check_fails(commit_on(w, &r, r.head, "+a=1", &two),
+                412); /* also when it would change nothing */
     check_fails(commit_on(w, &r, OID_ZERO, "+b=1", &two), 412);
-    check_fails(commit_on(w, &r, sha("1111111111111111111111111111111111111111"), "+b=1", &two), 412);
+    check_fails(commit_on(w, &r, sha("1111111111111111111111111111111111111111"), "+b=1", &two),
+                412);
     check_ok(commit_on(w, &r, one.commit, "+b=1", &two));
     check_branch(w, &r, "main");
 }
@@ -257,8 +268,13 @@ static void a_pull_request_begins_at_its_base(void **state)
     struct repo r = add_repo(w, &owner, "pulled");
     struct odb *o = object_odb(w->s, w->a, r.id);
     struct tree_edit *edits;
-    struct commit_request q = {.repo = &r, .odb = o, .ref = STR("refs/pr/1"), .title = STR("t"), .author = AUTHOR,
-                               .may_create_ref = true, .base = r.head};
+    struct commit_request q = {.repo = &r,
+                               .odb = o,
+                               .ref = STR("refs/pr/1"),
+                               .title = STR("t"),
+                               .author = AUTHOR,
+                               .may_create_ref = true,
+                               .base = r.head};
     struct commit_result c;
     struct commit_obj made;
     struct revision rev;
@@ -297,8 +313,13 @@ static void also_is_all_or_nothing(void **state)
     struct repo r = add_repo(w, &owner, "also");
     struct odb *o = object_odb(w->s, w->a, r.id);
     struct tree_edit *edits;
-    struct commit_request q = {.repo = &r, .odb = o, .ref = STR(MAIN), .title = STR("t"), .author = AUTHOR,
-                               .also = note_also, .also_arg = &no};
+    struct commit_request q = {.repo = &r,
+                               .odb = o,
+                               .ref = STR(MAIN),
+                               .title = STR("t"),
+                               .author = AUTHOR,
+                               .also = note_also,
+                               .also_arg = &no};
     struct commit_result c;
 
     q.edit_count = read_changes(w, o, "+a=1", &edits);
@@ -313,7 +334,8 @@ static void also_is_all_or_nothing(void **state)
     check_branch(w, &r, "main");
 }
 
-static bool seen(struct world *w, const struct repo *r, const char *ref, int64_t user_id, sha256 digest, oid *ret)
+static bool seen(struct world *w, const struct repo *r, const char *ref, int64_t user_id,
+                 sha256 digest, oid *ret)
 {
     bool found;
     int64_t number;
@@ -329,8 +351,14 @@ static void a_repeated_request_is_recognised(void **state)
     struct odb *o = object_odb(w->s, w->a, r.id);
     sha256 digest = sha256_of("body", 4), other = sha256_of("others", 6);
     struct tree_edit *edits;
-    struct commit_request q = {.repo = &r, .odb = o, .ref = STR(MAIN), .title = STR("t"), .author = AUTHOR,
-                               .user_id = owner.id, .has_digest = true, .digest = digest};
+    struct commit_request q = {.repo = &r,
+                               .odb = o,
+                               .ref = STR(MAIN),
+                               .title = STR("t"),
+                               .author = AUTHOR,
+                               .user_id = owner.id,
+                               .has_digest = true,
+                               .digest = digest};
     struct commit_result c;
     oid commit;
 
@@ -347,15 +375,18 @@ static void a_repeated_request_is_recognised(void **state)
     assert_false(seen(w, &r, MAIN, owner.id, digest, &commit));
 }
 
-static err some_facts(struct store *s, struct arena *a, const struct repo *r, struct odb *o, oid head,
-                      struct repo_facts *ret)
+static err some_facts(struct store *s, struct arena *a, const struct repo *r, struct odb *o,
+                      oid head, struct repo_facts *ret)
 {
     static const str tags[] = {STR_INIT("gguf")};
     struct commit_obj c;
 
     (void)s, (void)r;
     TRY(commit_read(o, a, head, &c)); /* the new head can be read before it is durable */
-    *ret = (struct repo_facts){.card = STR("{\"x\":1}"), .tags = STR("[\"gguf\"]"), .tag_list = tags, .tag_count = 1,
+    *ret = (struct repo_facts){.card = STR("{\"x\":1}"),
+                               .tags = STR("[\"gguf\"]"),
+                               .tag_list = tags,
+                               .tag_count = 1,
                                .num_parameters = 42};
     return OK;
 }
@@ -383,7 +414,8 @@ static void pointers_to_large_files(void **state)
 {
     static const char pointer[] =
         "+m/w.bin=version https://git-lfs.github.com/spec/v1\n"
-        "oid sha256:cd00e292c5970d3c5e2f0ffa5171e555bc46bfc4faddfb4a418b6840b86e79a3\nsize 536063208\n";
+        "oid sha256:cd00e292c5970d3c5e2f0ffa5171e555bc46bfc4faddfb4a418b6840b86e79a3\nsize "
+        "536063208\n";
     struct world *w = *state;
     struct repo r = add_repo(w, &owner, "large");
     struct revision rev;

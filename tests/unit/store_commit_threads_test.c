@@ -35,14 +35,17 @@ struct crowd {
     struct world *w;
     const struct repo *repo;
     oid parent; /* of contenders */
+    int round;
     atomic_int next, done, replayed, conflicts, failures;
 };
 
 /* One file by one thread. */
-static err commit_one(struct crowd *c, struct store *s, struct arena *a, int me, int n, bool has_parent)
+static err commit_one(struct crowd *c, struct store *s, struct arena *a, int me, int n,
+                      bool has_parent)
 {
     struct odb *o = object_odb(s, a, c->repo->id);
-    struct tree_edit edits[2] = {{.mode = MODE_FILE}, {.path = STR("shared/counter"), .mode = MODE_FILE}};
+    struct tree_edit edits[2] = {{.mode = MODE_FILE},
+                                 {.path = STR("shared/counter"), .mode = MODE_FILE}};
     struct commit_request q = {.repo = c->repo,
                                .odb = o,
                                .ref = STR(MAIN),
@@ -89,7 +92,7 @@ static void *contender(void *arg)
     struct crowd *c = arg;
     int me = atomic_fetch_add(&c->next, 1);
     struct arena *a = arena_new(0);
-    err e = commit_one(c, me % 2 ? second : c->w->s, a, me, 0, true);
+    err e = commit_one(c, me % 2 ? second : c->w->s, a, me, c->round, true);
 
     atomic_fetch_add(!e ? &c->done : e->status == 412 ? &c->conflicts : &c->failures, 1);
     arena_free(a);
@@ -176,7 +179,8 @@ static void of_those_on_one_parent_one_wins(void **state)
     struct repo r = add_repo(w, &owner, "race");
 
     for (int round = 0; round < 5; round++) {
-        struct crowd c = {.w = w, .repo = &r, .parent = revision(w, &r, "main").commit};
+        struct crowd c = {
+            .w = w, .repo = &r, .parent = revision(w, &r, "main").commit, .round = round};
 
         run(&c, contender, NULL);
         assert_int_equal(atomic_load(&c.failures), 0);
@@ -190,10 +194,12 @@ static void of_those_on_one_parent_one_wins(void **state)
 static void *creator(void *arg)
 {
     struct crowd *c = arg;
-    struct repo_new n = {.kind = REPO_MODEL, .owner = &owner, .creator_id = owner.id, .name = STR("wanted")};
+    struct repo_new n = {
+        .kind = REPO_MODEL, .owner = &owner, .creator_id = owner.id, .name = STR("wanted")};
     struct arena *a = arena_new(0);
     struct repo r;
-    err e = commit_initial(atomic_fetch_add(&c->next, 1) % 2 ? second : c->w->s, a, &n, NULL, 0, AUTHOR, &r);
+    err e = commit_initial(atomic_fetch_add(&c->next, 1) % 2 ? second : c->w->s, a, &n, NULL, 0,
+                           AUTHOR, &r);
 
     atomic_fetch_add(!e ? &c->done : e->status == 409 ? &c->conflicts : &c->failures, 1);
     arena_free(a);

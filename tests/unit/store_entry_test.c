@@ -47,7 +47,8 @@ static int begin(void **state)
     check_ok(try_repo(w, &owner, "tree", NULL, 0, &repo));
     for (size_t i = 0; i < PATHS; i++)
         if (strcmp(paths[i], "dir0") != 0) /* is a folder, too: not both */
-            (void)commit_main(w, &repo, arena_printf(w->a, "+%s=%zu %*s", paths[i], i, (int)i, "").ptr);
+            (void)commit_main(w, &repo,
+                              arena_printf(w->a, "+%s=%zu %*s", paths[i], i, (int)i, "").ptr);
     first = revision(w, &repo, "main").commit;
     (void)commit_main(w, &repo, "+last=1");
     return 0;
@@ -103,7 +104,8 @@ static void in_gits_order(void **state)
         struct entry_list all = all_entries(w, &repo, &rev[i], STR(""), true, 1000);
 
         for (size_t k = 1; k < all.count; k++)
-            assert_true(str_cmp(entry_key(w->a, &all.items[k - 1]), entry_key(w->a, &all.items[k])) < 0);
+            assert_true(
+                str_cmp(entry_key(w->a, &all.items[k - 1]), entry_key(w->a, &all.items[k])) < 0);
     }
 }
 
@@ -118,7 +120,8 @@ static bool in_list(const struct entry_list *l, str path)
 /* Below "dir" is not below "dir0", "dir." or "dir-". */
 static void neighbours_stay_outside(void **state)
 {
-    static const char *const direct[] = {"dir/.hidden", "dir/file", "dir/sub", "dir/sub-", "dir/sub.x", "dir/sub0"};
+    static const char *const direct[] = {"dir/.hidden", "dir/file",  "dir/sub",
+                                         "dir/sub-",    "dir/sub.x", "dir/sub0"};
     struct world *w = *state;
     struct revision rev[3];
 
@@ -142,16 +145,19 @@ static void neighbours_stay_outside(void **state)
 
 static void a_cursor_may_name_anything(void **state)
 {
-    static const char *const after[] = {"", "!", "dir", "dir/", "dir/s", "dir/sub/", "dir/sub/1", "dir/sub/99",
-                                        "dir/zzz", "dir0/", "dir1", "zzzz", "\xff"};
+    static const char *const after[] = {"",         "!",         "dir",        "dir/",    "dir/s",
+                                        "dir/sub/", "dir/sub/1", "dir/sub/99", "dir/zzz", "dir0/",
+                                        "dir1",     "zzzz",      "\xff"};
     struct world *w = *state;
     struct revision rev[3];
 
     for (size_t i = 0; i < ways(w, rev); i++)
         for (size_t k = 0; k < sizeof after / sizeof *after; k++)
             for (int recursive = 0; recursive < 2; recursive++) {
-                struct entry_list all = all_entries(w, &repo, &rev[i], STR(""), recursive, 1000), page;
-                struct entry_query q = {.recursive = recursive, .after = str_c(after[k]), .limit = 4};
+                struct entry_list all = all_entries(w, &repo, &rev[i], STR(""), recursive, 1000),
+                                  page;
+                struct entry_query q = {
+                    .recursive = recursive, .after = str_c(after[k]), .limit = 4};
                 size_t from = 0;
 
                 while (from < all.count && str_cmp(entry_key(w->a, &all.items[from]), q.after) <= 0)
@@ -186,8 +192,10 @@ static void each_path_is_found(void **state)
 
 static void what_is_not_there(void **state)
 {
-    static const char *const none[] = {"b", "di", "dir/sub/", "dir/", "/dir", "dir//file", "a/b", "dir/file/x", "DIR",
-                                       "dir/sub/deep/er/and", "..", ".", "\xff"};
+    static const char *const none[] = {
+        "b",         "di",  "dir/sub/",   "dir/", "/dir",
+        "dir//file", "a/b", "dir/file/x", "DIR",  "dir/sub/deep/er/and",
+        "..",        ".",   "\xff"};
     struct world *w = *state;
     struct revision rev[3];
 
@@ -262,8 +270,13 @@ static void the_size_of_many_files(void **state)
     struct repo r = add_repo(w, &owner, "many");
     struct odb *o = object_odb(w->s, w->a, r.id);
     struct tree_edit *edits = arena_many(w->a, struct tree_edit, 3000);
-    struct commit_request q = {.repo = &r, .odb = o, .ref = STR(MAIN), .title = STR("many"), .author = AUTHOR,
-                               .edits = edits, .edit_count = 3000};
+    struct commit_request q = {.repo = &r,
+                               .odb = o,
+                               .ref = STR(MAIN),
+                               .title = STR("many"),
+                               .author = AUTHOR,
+                               .edits = edits,
+                               .edit_count = 3000};
     struct revision rev, walked;
     struct commit_result c;
     struct entry_list l, git;
@@ -272,7 +285,9 @@ static void the_size_of_many_files(void **state)
 
     check_ok(odb_write(o, w->a, OBJ_BLOB, STR("ten bytes!"), &blob));
     for (int i = 0; i < 3000; i++)
-        edits[i] = (struct tree_edit){.path = arena_printf(w->a, "d%d/e%d/f%d", i % 7, i % 41, i), .mode = MODE_EXEC, .id = blob};
+        edits[i] = (struct tree_edit){.path = arena_printf(w->a, "d%d/e%d/f%d", i % 7, i % 41, i),
+                                      .mode = MODE_EXEC,
+                                      .id = blob};
     check_ok(commit_apply(w->s, w->a, &q, &c));
     rev = revision(w, &r, "main");
     walked = (struct revision){.commit = rev.commit};

@@ -30,8 +30,8 @@ static void invent(struct model *m, int i, uint32_t *random)
     m->kind = i % 10 == 0 ? REPO_DATASET : REPO_MODEL;
     m->is_private = i % 9 == 4;
     m->is_dead = i % 50 == 7;
-    snprintf(m->name, sizeof m->name, "%.*s/%s-%s-%d", STR_FMT(owners[m->owner].name), words[next(random) % 8],
-             words[next(random) % 8], i);
+    snprintf(m->name, sizeof m->name, "%.*s/%s-%s-%d", STR_FMT(owners[m->owner].name),
+             words[next(random) % 8], words[next(random) % 8], i);
     for (int s = 0; s < SORT_ID; s++) /* few distinct values: many ties */
         m->values[s] = next(random) % (s % 2 ? 5 : 300);
     m->tags[0] = i % 2 ? "gguf" : "safetensors";
@@ -44,9 +44,10 @@ static err set_figures(struct db *tx, const struct model *m)
 {
     AUTO_STMT struct db_stmt *q = NULL;
 
-    TRY(db_query(tx, &q,
-                 SQL("UPDATE repo SET trending = ?2, updated_at = ?3, created_at = ?4, downloads = ?5, "
-                     "likes = ?6, state = ?7 WHERE id = ?1")));
+    TRY(db_query(
+        tx, &q,
+        SQL("UPDATE repo SET trending = ?2, updated_at = ?3, created_at = ?4, downloads = ?5, "
+            "likes = ?6, state = ?7 WHERE id = ?1")));
     db_bind_i64(q, 1, m->id);
     for (int s = 0; s < SORT_PARAMETERS; s++)
         db_bind_i64(q, s + 2, m->values[s]);
@@ -67,7 +68,8 @@ static err make_all(struct db *tx, void *arg)
         str tags[4];
 
         invent(m, i, &random);
-        n = (struct repo_new){.kind = m->kind, .owner = &owners[m->owner], .is_private = m->is_private};
+        n = (struct repo_new){
+            .kind = m->kind, .owner = &owners[m->owner], .is_private = m->is_private};
         n.name = str_from(str_c(m->name), owners[m->owner].name.len + 1);
         TRY(repo_insert(tx, w->a, &n, &r));
         m->id = m->values[SORT_ID] = r.id;
@@ -92,7 +94,8 @@ static int begin(void **state)
         return 1;
     w = *state;
     for (int i = 0; i < OWNERS; i++)
-        owners[i] = add_account(w, arena_printf(w->a, "user%02d", i).ptr, i == ORG ? ACCOUNT_ORG : ACCOUNT_USER);
+        owners[i] = add_account(w, arena_printf(w->a, "user%02d", i).ptr,
+                                i == ORG ? ACCOUNT_ORG : ACCOUNT_USER);
     check_ok(member_set(w->s, owners[ORG].id, owners[1].id, MEMBER_READ));
     check_ok(db_write(w->s->hub, make_all, w));
     return 0;
@@ -114,8 +117,9 @@ static bool matches(const struct model *m, const struct repo_query *q)
 
     for (size_t i = 0; i < q->search_count; i++) {
         str text = q->search[i];
-        bool hit = text.len >= 3 ? str_has(name, text)
-                                 : str_starts(str_from(name, (size_t)str_find(name, '/') + 1), text);
+        bool hit = text.len >= 3
+                       ? str_has(name, text)
+                       : str_starts(str_from(name, (size_t)str_find(name, '/') + 1), text);
 
         if (!hit)
             return false;
@@ -136,7 +140,8 @@ static bool sees(const struct model *m, const struct repo_query *q)
     const struct account *owner = &owners[m->owner];
 
     return !m->is_private || q->sees_all ||
-           (q->viewer && (q->viewer->id == owner->id || (m->owner == ORG && q->viewer->id == owners[1].id)));
+           (q->viewer &&
+            (q->viewer->id == owner->id || (m->owner == ORG && q->viewer->id == owners[1].id)));
 }
 
 static const struct repo_query *sorting; /* for qsort */
@@ -181,7 +186,8 @@ static size_t check_list(struct world *w, struct repo_query q)
             if (seen == count)
                 fail_msg("too many: %.*s", STR_FMT(page.items[i].full_name));
             if (page.items[i].id != rows[seen]->id)
-                fail_msg("%zu: %.*s instead of %s", seen, STR_FMT(page.items[i].full_name), rows[seen]->name);
+                fail_msg("%zu: %.*s instead of %s", seen, STR_FMT(page.items[i].full_name),
+                         rows[seen]->name);
         }
         if (!page.cursor.ptr)
             break;
@@ -195,7 +201,8 @@ static size_t check_list(struct world *w, struct repo_query q)
 
 static struct repo_query models_by(enum repo_sort sort, bool ascending, int64_t limit)
 {
-    return (struct repo_query){.kind = REPO_MODEL, .sort = sort, .ascending = ascending, .limit = limit};
+    return (struct repo_query){
+        .kind = REPO_MODEL, .sort = sort, .ascending = ascending, .limit = limit};
 }
 
 /* --- tests --- */
@@ -265,9 +272,10 @@ static void by_author(void **state)
 
 static void by_tags(void **state)
 {
-    static const char *const sets[][3] = {{"gguf"},         {"rare"},        {"gguf", "rare"},
-                                          {"gguf", "en"},   {"license:mit"}, {"license:mit", "en", "safetensors"},
-                                          {"gguf", "gguf"}, {"nothing"},     {"gguf", "nothing"}};
+    static const char *const sets[][3] = {
+        {"gguf"},         {"rare"},        {"gguf", "rare"},
+        {"gguf", "en"},   {"license:mit"}, {"license:mit", "en", "safetensors"},
+        {"gguf", "gguf"}, {"nothing"},     {"gguf", "nothing"}};
 
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         for (int ascending = 0; ascending < 2; ascending++) {
@@ -299,15 +307,55 @@ static void search(void **state)
         const char *text;
         bool finds;
     } rows[] = {
-        {"bert", 1},      {"ert", 1},       {"user03/", 1},   {"bert-llama", 1}, {"er1", 1},     {"gpt-x-tiny", 1},
-        {"a", 1},         {"z", 1},         {"zz", 1},        {"be", 1},         {"b", 1},       {"er", 0},
-        {"q", 1},         {"-1", 0},        {"7", 0},         {"nothing", 0},    {"03/s", 1},    {"r03/be", 1},
-        {"\"", 0},        {"\"\"", 0},      {"\"\"\"", 0},    {"be\"rt", 0},     {"\"bert\"", 0}, {"bert*", 0},
-        {"be*", 0},       {"*", 0},         {"***", 0},       {"bert OR llama", 0}, {"NOT bert", 0},
-        {"bert AND", 0},  {"(bert", 0},     {"full_key:bert", 0}, {"^bert", 0},  {"bert+", 0},   {"NEAR(bert)", 0},
-        {"'", 0},         {"'''", 0},       {"%%%", 0},       {"___", 0},        {"ber_", 0},    {"\\\\\\", 0},
-        {"\xc3\xa9", 0},  {"\xc3\xa9\xc3\xa9\xc3\xa9", 0},    {"\xff\xff\xff", 0}, {"\xff", 0},   {"   ", 0},
-        {"--x", 0},       {"; DROP TABLE repo; --", 0},       {"\xe6\x97\xa5", 0},
+        {"bert", 1},
+        {"ert", 1},
+        {"user03/", 1},
+        {"bert-llama", 1},
+        {"er1", 1},
+        {"gpt-x-tiny", 1},
+        {"a", 1},
+        {"z", 1},
+        {"zz", 1},
+        {"be", 1},
+        {"b", 1},
+        {"er", 0},
+        {"q", 1},
+        {"-1", 0},
+        {"7", 0},
+        {"nothing", 0},
+        {"03/s", 1},
+        {"r03/be", 1},
+        {"\"", 0},
+        {"\"\"", 0},
+        {"\"\"\"", 0},
+        {"be\"rt", 0},
+        {"\"bert\"", 0},
+        {"bert*", 0},
+        {"be*", 0},
+        {"*", 0},
+        {"***", 0},
+        {"bert OR llama", 0},
+        {"NOT bert", 0},
+        {"bert AND", 0},
+        {"(bert", 0},
+        {"full_key:bert", 0},
+        {"^bert", 0},
+        {"bert+", 0},
+        {"NEAR(bert)", 0},
+        {"'", 0},
+        {"'''", 0},
+        {"%%%", 0},
+        {"___", 0},
+        {"ber_", 0},
+        {"\\\\\\", 0},
+        {"\xc3\xa9", 0},
+        {"\xc3\xa9\xc3\xa9\xc3\xa9", 0},
+        {"\xff\xff\xff", 0},
+        {"\xff", 0},
+        {"   ", 0},
+        {"--x", 0},
+        {"; DROP TABLE repo; --", 0},
+        {"\xe6\x97\xa5", 0},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -386,8 +434,10 @@ static void everything_at_once(void **state)
 
 static void cursors_that_nobody_gave(void **state)
 {
-    static const char *const texts[] = {"x", "!!!", "MTIz", "OjE", "MTIzOg", "MTp4", "AAAA", "",
-                                        "OTk5OTk5OTk5OTk5OTk5OTk5OTk6MQ" /* 99999999999999999999:1 */};
+    static const char *const texts[] = {
+        "x",    "!!!",    "MTIz",
+        "OjE",  "MTIzOg", "MTp4",
+        "AAAA", "",       "OTk5OTk5OTk5OTk5OTk5OTk5OTk6MQ" /* 99999999999999999999:1 */};
     struct world *w = *state;
     struct repo_query q = models_by(SORT_ID, false, 5);
     struct repo_list l;
@@ -433,7 +483,8 @@ static void counts_per_owner(void **state)
             q.viewer = viewers[v % 4];
             q.sees_all = v >= 4;
             for (int i = 0; i < REPOS; i++)
-                n += models[i].owner == o && models[i].kind == REPO_MODEL && !models[i].is_dead && sees(&models[i], &q);
+                n += models[i].owner == o && models[i].kind == REPO_MODEL && !models[i].is_dead &&
+                     sees(&models[i], &q);
             check_ok(repo_count_of(w->s->hub, owners[o].id, q.viewer, q.sees_all, counts));
             assert_int_equal(counts[REPO_MODEL], n);
             assert_int_equal(counts[REPO_SPACE], 0);

@@ -31,8 +31,8 @@ static void check_leads(struct world *w, const char *name, const struct repo *r,
     assert_int_equal(moved, expect_moved);
 }
 
-static struct repo insert(struct world *w, const struct account *owner, enum repo_kind kind, const char *name,
-                          bool is_private)
+static struct repo insert(struct world *w, const struct account *owner, enum repo_kind kind,
+                          const char *name, bool is_private)
 {
     struct repo_new n = {.kind = kind,
                          .owner = owner,
@@ -96,10 +96,16 @@ static void names_that_fit(void **state)
         const char *name;
         bool fits;
     } rows[] = {
-        {"a", 1},      {"bert-base_v1.0", 1}, {"_x_", 1},   {"1", 1},     {"A.B", 1},    {"", 0},
-        {"-a", 0},     {"a-", 0},             {".a", 0},    {"a.", 0},    {"a--b", 0},   {"a..b", 0},
-        {"a.git", 0},  {"a.gitx", 1},         {"a b", 0},   {"a/b", 0},   {"caf\xc3\xa9", 0},
-        {"a\n", 0},    {"a.-b", 1},
+        {"a", 1},           {"bert-base_v1.0", 1},
+        {"_x_", 1},         {"1", 1},
+        {"A.B", 1},         {"", 0},
+        {"-a", 0},          {"a-", 0},
+        {".a", 0},          {"a.", 0},
+        {"a--b", 0},        {"a..b", 0},
+        {"a.git", 0},       {"a.gitx", 1},
+        {"a b", 0},         {"a/b", 0},
+        {"caf\xc3\xa9", 0}, {"a\n", 0},
+        {"a.-b", 1},
     };
     struct world *w = *state;
     char longest[98];
@@ -127,7 +133,8 @@ static void kinds(void **state)
     assert_false(repo_kind_parse(STR_NONE, &k));
 }
 
-static err move(struct world *w, const struct repo *r, const struct account *owner, const char *name)
+static err move(struct world *w, const struct repo *r, const struct account *owner,
+                const char *name)
 {
     return repo_move(w->s, w->a, r, owner, str_c(name));
 }
@@ -164,7 +171,8 @@ static void old_names_lead_to_the_new_one(void **state)
     check_ok(move(w, &now, &ann, "second"));
     check_leads(w, "ann/second", &r, false);
     check_leads(w, "ann-org/third", &r, true);
-    assert_int_equal(count_rows(w, SQL("SELECT count(*) FROM repo_alias WHERE repo_id = ?1"), r.id), 1);
+    assert_int_equal(count_rows(w, SQL("SELECT count(*) FROM repo_alias WHERE repo_id = ?1"), r.id),
+                     1);
     /* only the spelling */
     now = reread(w, &r);
     check_ok(move(w, &now, &ann, "SECOND"));
@@ -180,7 +188,11 @@ static void old_names_lead_to_the_new_one(void **state)
 /* How many repositories the search index finds for a text. */
 static size_t found_by(struct world *w, const char *text)
 {
-    struct repo_query q = {.kind = REPO_MODEL, .sees_all = true, .search = {str_c(text)}, .search_count = 1, .limit = 100};
+    struct repo_query q = {.kind = REPO_MODEL,
+                           .sees_all = true,
+                           .search = {str_c(text)},
+                           .search_count = 1,
+                           .limit = 100};
     struct repo_list l;
 
     check_ok(repo_list(w->s, w->a, &q, &l));
@@ -272,7 +284,8 @@ static int64_t tag_repos(struct world *w, const char *tag)
     struct db_stmt *q = NULL;
     int64_t n;
 
-    check_ok(db_query(w->s->hub, &q, SQL("SELECT coalesce(sum(repos), 0) FROM tag_count WHERE tag = ?1")));
+    check_ok(db_query(w->s->hub, &q,
+                      SQL("SELECT coalesce(sum(repos), 0) FROM tag_count WHERE tag = ?1")));
     db_bind_str(q, 1, str_c(tag));
     assert_true(db_next(q));
     n = db_i64(q, 0);
@@ -285,11 +298,19 @@ static void facts_and_tags(void **state)
     struct world *w = *state;
     struct account tim = add_user(w, "tim");
     struct repo r = add_repo(w, &tim, "tagged"), other = add_repo(w, &tim, "tagged-too");
-    const str first[] = {STR("gguf"), STR("license:mit"), STR("gguf")}, second[] = {STR("gguf"), STR("en")};
-    struct facts x = {w, &r, {.card = STR("{\"a\":1}"), .tags = STR("[\"gguf\"]"), .meta = STR("{\"m\":2}"),
-                              .pipeline_tag = STR("text-generation"), .library_name = STR("transformers"),
-                              .description = STR("d"), .tag_list = first, .tag_count = 3,
-                              .num_parameters = 7000000000}};
+    const str first[] = {STR("gguf"), STR("license:mit"), STR("gguf")},
+              second[] = {STR("gguf"), STR("en")};
+    struct facts x = {w,
+                      &r,
+                      {.card = STR("{\"a\":1}"),
+                       .tags = STR("[\"gguf\"]"),
+                       .meta = STR("{\"m\":2}"),
+                       .pipeline_tag = STR("text-generation"),
+                       .library_name = STR("transformers"),
+                       .description = STR("d"),
+                       .tag_list = first,
+                       .tag_count = 3,
+                       .num_parameters = 7000000000}};
     bool more = true;
 
     check_ok(db_write(w->s->hub, set_facts, &x));
@@ -341,19 +362,33 @@ static void only_deleted_repositories_are_cleared(void **state)
 
 /* --- access: the tables of docs/access.md --- */
 
-enum person { NOBODY, STRANGER, READER, CONTRIBUTOR, CREATOR, WRITER, ADMIN, OWNER, SITE_ADMIN, PEOPLE };
+enum person {
+    NOBODY,
+    STRANGER,
+    READER,
+    CONTRIBUTOR,
+    CREATOR,
+    WRITER,
+    ADMIN,
+    OWNER,
+    SITE_ADMIN,
+    PEOPLE
+};
 
 static const enum access private_table[PEOPLE] = {
-    ACCESS_NONE, ACCESS_NONE,  ACCESS_CONTRIBUTE, ACCESS_CONTRIBUTE, ACCESS_WRITE,
+    ACCESS_NONE,  ACCESS_NONE,  ACCESS_CONTRIBUTE, ACCESS_CONTRIBUTE, ACCESS_WRITE,
     ACCESS_WRITE, ACCESS_ADMIN, ACCESS_ADMIN,      ACCESS_READ};
 static const enum access public_table[PEOPLE] = {
     ACCESS_READ,  ACCESS_CONTRIBUTE, ACCESS_CONTRIBUTE, ACCESS_CONTRIBUTE, ACCESS_WRITE,
     ACCESS_WRITE, ACCESS_ADMIN,      ACCESS_ADMIN,      ACCESS_CONTRIBUTE};
 
-static struct repo owned(struct world *w, const struct account *owner, int64_t creator_id, const char *name,
-                         bool is_private)
+static struct repo owned(struct world *w, const struct account *owner, int64_t creator_id,
+                         const char *name, bool is_private)
 {
-    struct repo_new n = {.kind = REPO_MODEL, .owner = owner, .creator_id = creator_id, .name = str_c(name),
+    struct repo_new n = {.kind = REPO_MODEL,
+                         .owner = owner,
+                         .creator_id = creator_id,
+                         .name = str_c(name),
                          .is_private = is_private};
     struct repo r;
 
@@ -415,7 +450,8 @@ static void who_may_create(void **state)
 {
     static const bool expected[] = {false, false, true, true, true};
     struct world *w = *state;
-    struct account org = add_org(w, "makers"), u = add_user(w, "maker"), other = add_user(w, "other-maker");
+    struct account org = add_org(w, "makers"), u = add_user(w, "maker"),
+                   other = add_user(w, "other-maker");
     bool may;
 
     check_ok(repo_may_create(w->s->hub, &u, &u, &may));

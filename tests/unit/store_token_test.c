@@ -1,9 +1,10 @@
 /* store_token_test.c — tokens: shown once, found by their text, gone when they should be. */
-#include "store/token.h"
 #include "base/clock.h"
+#include "store/token.h"
 #include "store_world.h"
 
-static str add_token(struct world *w, const struct account *u, const char *name, enum token_role role)
+static str add_token(struct world *w, const struct account *u, const char *name,
+                     enum token_role role)
 {
     str text;
 
@@ -29,13 +30,15 @@ static void made_here(void **state)
 {
     struct world *w = *state;
     struct account ada = add_user(w, "ada"), u;
-    str text = add_token(w, &ada, "laptop", TOKEN_WRITE), other = add_token(w, &ada, "", TOKEN_READ);
+    str text = add_token(w, &ada, "laptop", TOKEN_WRITE),
+        other = add_token(w, &ada, "", TOKEN_READ);
     struct token_list l;
 
     assert_int_equal(text.len, 37);
     assert_true(str_starts(text, STR("hf_")));
     for (size_t i = 3; i < text.len; i++)
-        assert_true((text.ptr[i] >= '0' && text.ptr[i] <= '9') || (text.ptr[i] >= 'A' && text.ptr[i] <= 'Z') ||
+        assert_true((text.ptr[i] >= '0' && text.ptr[i] <= '9') ||
+                    (text.ptr[i] >= 'A' && text.ptr[i] <= 'Z') ||
                     (text.ptr[i] >= 'a' && text.ptr[i] <= 'z'));
     assert_false(str_eq(text, other));
     for (int i = 0; i < 3; i++) { /* from the table, then from memory */
@@ -77,16 +80,25 @@ static void imported_values(void **state)
     str text;
 
     memset(longest, 'x', sizeof longest);
-    check_ok(token_add(w->s, w->a, u.id, STR("old"), TOKEN_FINE, STR("{\"a\":1}"), STR("s3cret!"), &text));
+    check_ok(token_add(w->s, w->a, u.id, STR("old"), TOKEN_FINE, STR("{\"a\":1}"), STR("s3cret!"),
+                       &text));
     check_str(text, "s3cret!");
     assert_true(look(w, STR("s3cret!"), &found) > 0);
     check_str(found.name, "importer");
-    check_fails(token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, STR("s3cret!"), &text), 409);
-    check_fails(token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, STR("a b"), &text), 400);
-    check_fails(token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, STR("a\n"), &text), 400);
-    check_fails(token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, STR("caf\xc3\xa9"), &text), 400);
-    check_fails(token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, (str){longest, 201}, &text), 400);
-    check_ok(token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, (str){longest, 200}, &text));
+    check_fails(token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, STR("s3cret!"), &text),
+                409);
+    check_fails(token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, STR("a b"), &text),
+                400);
+    check_fails(token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, STR("a\n"), &text),
+                400);
+    check_fails(
+        token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, STR("caf\xc3\xa9"), &text),
+        400);
+    check_fails(
+        token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, (str){longest, 201}, &text),
+        400);
+    check_ok(
+        token_add(w->s, w->a, u.id, STR("x"), TOKEN_READ, STR_NONE, (str){longest, 200}, &text));
     assert_true(look(w, (str){longest, 200}, NULL) > 0);
 }
 
@@ -97,7 +109,8 @@ static void scopes_and_roles_come_back(void **state)
     struct token t;
     str text;
 
-    check_ok(token_add(w->s, w->a, u.id, STR("fine"), TOKEN_FINE, STR("{\"scoped\":[]}"), STR_NONE, &text));
+    check_ok(token_add(w->s, w->a, u.id, STR("fine"), TOKEN_FINE, STR("{\"scoped\":[]}"), STR_NONE,
+                       &text));
     for (int i = 0; i < 2; i++) {
         check_ok(token_find(w->s, w->a, text, &t, &found));
         assert_int_equal(t.role, TOKEN_FINE);

@@ -154,7 +154,8 @@ static inline err try_commit_to(struct world *w, const struct repo *r, const cha
     return commit_apply(w->s, w->a, &q, ret);
 }
 
-static inline oid commit_to(struct world *w, const struct repo *r, const char *ref, const char *changes)
+static inline oid commit_to(struct world *w, const struct repo *r, const char *ref,
+                            const char *changes)
 {
     struct commit_result c;
 
@@ -164,7 +165,8 @@ static inline oid commit_to(struct world *w, const struct repo *r, const char *r
 #define MAIN "refs/heads/main"
 #define commit_main(w, r, changes) commit_to(w, r, MAIN, changes)
 
-/* A commit object with any parents and the tree of the first one (or none) changed.  Not on a ref. */
+/* A commit object with any parents and the tree of the first one (or none) changed.  Not on a ref.
+ */
 static inline oid loose_commit(struct world *w, const struct repo *r, const oid *parents,
                                size_t parent_count, const char *changes)
 {
@@ -192,7 +194,8 @@ static inline oid loose_commit(struct world *w, const struct repo *r, const oid 
     return id;
 }
 
-static inline err move_ref(struct world *w, const struct repo *r, const char *name, oid from, oid to)
+static inline err move_ref(struct world *w, const struct repo *r, const char *name, oid from,
+                           oid to)
 {
     struct ref_change c = {str_c(name), from, to};
     struct ref_change_result result = {OK};
@@ -271,7 +274,8 @@ static inline oid id_at(struct world *w, const struct repo *r, oid commit, str p
 }
 
 /* The newest commit on the line of first parents whose entry differs from its parent's. */
-static inline void check_last_commit(struct world *w, const struct repo *r, oid head, const struct entry *e)
+static inline void check_last_commit(struct world *w, const struct repo *r, oid head,
+                                     const struct entry *e)
 {
     struct odb *o = object_odb(w->s, w->a, r->id);
 
@@ -302,7 +306,8 @@ static inline void check_branch(struct world *w, const struct repo *r, const cha
     git = all_entries(w, r, &walked, STR(""), true, 1000);
     check_same_entries(&kept, &git);
     assert_int_equal(
-        count_rows(w, SQL("SELECT count(*) FROM branch_file WHERE ref_id = ?1"), rev.branch_id), git.count);
+        count_rows(w, SQL("SELECT count(*) FROM branch_file WHERE ref_id = ?1"), rev.branch_id),
+        git.count);
     for (size_t i = 0; i < kept.count; i++) {
         assert_true(kept.items[i].has_last_commit);
         check_last_commit(w, r, rev.commit, &kept.items[i]);
