@@ -678,6 +678,20 @@ static err migrate(struct arena *a, struct db *db)
     return OK;
 }
 
+/* Changing to WAL does not wait for other processes that open the new file at this moment, so we
+ * do.
+ */
+static int exec_patiently(sqlite3 *h, const char *sql)
+{
+    int64_t until = clock_mono_ms() + BUSY_TIMEOUT_MS;
+    int rc;
+
+    while (((rc = sqlite3_exec(h, sql, NULL, NULL, NULL)) & 0xff) == SQLITE_BUSY &&
+           clock_mono_ms() < until)
+        usleep(5000);
+    return rc;
+}
+
 /* Opens the connection that is held for life, and sets what belongs to the file. */
 static err open_hold(struct arena *a, struct db *db)
 {
@@ -690,7 +704,7 @@ static err open_hold(struct arena *a, struct db *db)
     snprintf(pragma, sizeof pragma, "PRAGMA page_size=%d; PRAGMA journal_mode=WAL;",
              db->config.page_size ? db->config.page_size : 4096);
     sqlite3_file_control(db->hold, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
-    if ((rc = sqlite3_exec(db->hold, pragma, NULL, NULL, NULL)) != SQLITE_OK ||
+    if ((rc = exec_patiently(db->hold, pragma)) != SQLITE_OK ||
         (!db->config.shared &&
          (rc = sqlite3_wal_checkpoint_v2(db->hold, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL)) !=
              SQLITE_OK) ||

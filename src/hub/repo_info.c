@@ -143,9 +143,15 @@ static err put_siblings(struct view *v)
     json_key(v->j, "siblings");
     json_arr(v->j);
     if (!sha1_is_zero(v->commit)) {
+        err e = OK;
+
         if (!v->rev)
-            TRY(revision_find(v->r->store, v->r->a, v->repo, sha1_hex(v->r->a, v->commit), &head));
-        TRY(put_pages(v, v->rev ? v->rev : &head));
+            e = revision_find(v->r->store, v->r->a, v->repo, sha1_hex(v->r->a, v->commit), &head);
+        if (!e)
+            e = put_pages(v, v->rev ? v->rev : &head);
+        /* in a list: squashed or deleted since the list was read; the others still stand */
+        if (e && (v->rev || e->status != 404))
+            return e;
     }
     json_arr_end(v->j);
     return OK;

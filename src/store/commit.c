@@ -260,6 +260,12 @@ static err mark_pristine(struct db *tx, void *arg)
     return db_run(q);
 }
 
+static err name_taken(struct arena *a, const struct repo_new *n)
+{
+    return err_new(a, 409, NULL, "You already created this %.*s repo",
+                   STR_FMT(repo_kind_word(n->kind)));
+}
+
 static err first_commit(struct initial_args *x, const struct first_file *files, size_t file_count,
                         struct commit_author author)
 {
@@ -275,12 +281,23 @@ static err first_commit(struct initial_args *x, const struct first_file *files, 
     TRY(write_commit(x->a, &q, tree, NULL, &change.new_oid));
     TRY(ref_move_prepare(x->s, x->a, &x->repo, o, &change, &move));
     TRY(object_flush(o));
-    return ref_move_run(x->s, &move, 1, mark_pristine, x, &moved);
+    TRY(ref_move_run(x->s, &move, 1, mark_pristine, x, &moved));
+    return moved ? name_taken(x->a, x->n) : OK; /* somebody else was faster */
 }
 
-/* The row comes first, hidden from nobody but without a head; when the first commit fails the row
- * is taken back.  A crash between the two leaves a repository without commits, which answers like
- * an empty one and can be deleted or pushed to. */
+/* A creation that a crash cut off left a row without commits: the next one goes on with it. */
+static err find_unfinished(struct initial_args *x)
+{
+    str name = arena_cat(x->a, x->n->owner->name, STR("/"), x->n->name);
+
+    TRY(repo_find(x->s, x->a, x->n->kind, name, &x->repo, NULL));
+    if (x->repo.id == 0 || x->repo.owner_id != x->n->owner->id || !sha1_is_zero(x->repo.head))
+        return name_taken(x->a, x->n);
+    return OK;
+}
+
+/* The row comes first, because objects and refs carry its id; when the first commit fails the row
+ * is taken back. */
 err commit_initial(struct store *s, struct arena *a, const struct repo_new *n,
                    const struct first_file *files, size_t file_count, struct commit_author author,
                    struct repo *ret)
@@ -289,15 +306,12 @@ err commit_initial(struct store *s, struct arena *a, const struct repo_new *n,
     err e = db_write(s->hub, insert_fn, &x);
 
     if (e == &db_unique)
-        return err_new(a, 409, NULL, "You already created this %.*s repo",
-                       STR_FMT(repo_kind_word(n->kind)));
+        e = find_unfinished(&x);
     TRY(e);
     e = first_commit(&x, files, file_count, author);
-    if (e) {
-        if (repo_hide(s, x.repo.id)) {
-            /* the hidden row stays visible without commits; deleting it works */
-        }
-        return e;
+    if (e && e->status != 409 && repo_hide(s, x.repo.id)) {
+        /* the row stays, without commits; creating it again goes on with it */
     }
+    TRY(e);
     return repo_by_id(s->hub, a, x.repo.id, ret);
 }

@@ -253,7 +253,7 @@ static err object_write(struct odb *base, struct arena *a, enum obj_type type, s
     if (known)
         return OK;
     add_waiting(o, id, type, data);
-    return o->bytes > OBJECT_BATCH_BYTES ? object_flush(base) : OK;
+    return o->bytes > OBJECT_BATCH_BYTES || o->count >= OBJECT_BATCH_ROWS ? object_flush(base) : OK;
 }
 
 static err insert_one(struct db *tx, int64_t repo_id, const struct waiting *w, int64_t now)

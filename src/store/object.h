@@ -9,8 +9,9 @@
 #include "http/source.h"
 #include "store/store.h"
 
-#define OBJECT_ROW_BYTES (256u << 10)
+#define OBJECT_ROW_BYTES (128u << 10) /* at most ODB_PART; a download holds one */
 #define OBJECT_BATCH_BYTES (8u << 20)
+#define OBJECT_BATCH_ROWS 1000 /* a push of many small objects lets other writers in between */
 
 struct odb *object_odb(struct store *s, struct arena *a, int64_t repo_id);
 MUST err object_flush(struct odb *o); /* everything written so far is durable */

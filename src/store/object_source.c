@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#define PIECE_BYTES (128u << 10)
+#define PIECE_BYTES (32u << 10) /* with one stored part and zlib's window: below 256 KiB */
 
 struct object_source {
     struct source base;

@@ -1,5 +1,5 @@
 -- git.db, version 1.  One row per object, data is the zlib stream of its raw content, so that a
--- pack is a concatenation of rows.  At most 256 KiB per row: the rest follows in object_part.
+-- pack is a concatenation of rows.  At most 128 KiB per row: the rest follows in object_part.
 CREATE TABLE object(
   id INTEGER PRIMARY KEY,
   repo_id INTEGER NOT NULL,
