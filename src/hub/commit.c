@@ -59,7 +59,11 @@ static err take_header(struct upload *u, const struct commit_line *l)
     if (l->summary.len == 0)
         return err_new(u->r->a, 400, NULL, "The commit header needs \"summary\".");
     u->has_header = true;
-    u->title = arena_str(u->r->a, str_first(l->summary, TITLE_MAX));
+    if (l->summary.len > TITLE_MAX)
+        return err_new(u->r->a, 400, NULL,
+                       "\"summary\" has at most %d bytes; the rest belongs into \"description\".",
+                       TITLE_MAX);
+    u->title = arena_str(u->r->a, l->summary);
     u->body = l->description.len ? arena_str(u->r->a, l->description) : STR_NONE;
     u->parent = l->parent.len ? arena_str(u->r->a, l->parent) : STR_NONE;
     return OK;

@@ -72,6 +72,33 @@ static void a_first_commit_that_fails_leaves_no_repository(void **state)
 
 /* --- edits --- */
 
+static err only_the_row(struct db *tx, void *arg)
+{
+    struct repo r;
+    struct repo_new *n = arg;
+    struct arena *a = arena_new(0);
+    err e = repo_insert(tx, a, n, &r);
+
+    arena_free(a);
+    return e;
+}
+
+/* A crash between the row and the first commit: creating it again goes on with it, once. */
+static void an_unfinished_creation_is_continued(void **state)
+{
+    struct world *w = *state;
+    struct account u = add_user(w, "unfinished");
+    struct repo_new n = {.owner = &u, .creator_id = u.id, .name = STR("half")};
+    struct first_file f = {STR("a.txt"), STR("a")};
+    struct commit_author by = {STR("unfinished"), STR("u@x")};
+    struct repo r;
+
+    check_ok(db_write(w->s->hub, only_the_row, &n));
+    check_ok(commit_initial(w->s, w->a, &n, &f, 1, by, &r));
+    assert_false(sha1_is_zero(r.head));
+    check_fails(commit_initial(w->s, w->a, &n, &f, 1, by, &r), 409);
+}
+
 static void files_become_folders_and_back(void **state)
 {
     static const char *const steps[] = {
@@ -457,6 +484,7 @@ int main(void)
         cmocka_unit_test(the_first_commit),
         cmocka_unit_test(without_files),
         cmocka_unit_test(a_first_commit_that_fails_leaves_no_repository),
+        cmocka_unit_test(an_unfinished_creation_is_continued),
         cmocka_unit_test(files_become_folders_and_back),
         cmocka_unit_test(random_edits),
         cmocka_unit_test(nothing_to_change),

@@ -2,6 +2,9 @@
 #include "base/clock.h"
 #include "store/token.h"
 #include "store_world.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 static str add_token(struct world *w, const struct account *u, const char *name,
                      enum token_role role)
@@ -191,6 +194,70 @@ static void expired_also_in_memory(void **state)
     assert_int_equal(look(w, text, NULL), 0);
 }
 
+/* --- many threads --- */
+
+struct toggle {
+    struct world *w;
+    str text;
+    int64_t id;
+    atomic_int phase; /* 0, 4, 8 …: active; 2, 6 …: disabled; odd: changing */
+    atomic_int failures, looks;
+    atomic_bool done;
+};
+
+/* While nothing changes the answer is the present state, from memory or not. */
+static void *look_on(void *arg)
+{
+    struct toggle *t = arg;
+
+    while (!atomic_load(&t->done)) {
+        struct arena *a = arena_new(0);
+        int before = atomic_load(&t->phase);
+        struct account u;
+        struct token found;
+        struct repo r;
+        err e = token_find(t->w->s, a, t->text, &found, &u);
+        int after = atomic_load(&t->phase);
+
+        if (!e)
+            e = repo_find(t->w->s, a, REPO_MODEL, STR("toggled/thing"), &r, NULL);
+        if (e || r.id == 0 || !str_eq(r.full_name, STR("toggled/thing")) ||
+            (found.id != 0 && (found.id != t->id || !str_eq(u.name, STR("toggled")))))
+            atomic_fetch_add(&t->failures, 1);
+        if (before == after && before % 2 == 0 && (found.id != 0) != (before % 4 == 0))
+            atomic_fetch_add(&t->failures, 1);
+        atomic_fetch_add(&t->looks, 1);
+        arena_free(a);
+    }
+    return NULL;
+}
+
+static void lookups_beside_writes(void **state)
+{
+    struct world *w = *state;
+    struct account u = add_user(w, "toggled");
+    struct toggle t = {.w = w, .text = add_token(w, &u, "t", TOKEN_WRITE)};
+    pthread_t threads[6];
+
+    (void)add_repo(w, &u, "thing");
+    t.id = look(w, t.text, NULL);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, look_on, &t), 0);
+    for (int i = 0; i < 40; i++) {
+        int looks = atomic_load(&t.looks);
+
+        atomic_fetch_add(&t.phase, 1);
+        check_ok(account_set_active(w->s, u.id, i % 2 == 1));
+        atomic_fetch_add(&t.phase, 1);
+        while (atomic_load(&t.looks) < looks + 20)
+            sched_yield();
+    }
+    atomic_store(&t.done, true);
+    for (int i = 0; i < 6; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&t.failures), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +268,7 @@ int main(void)
         cmocka_unit_test(revoked_at_once),
         cmocka_unit_test(a_disabled_user_has_none),
         cmocka_unit_test(expired_also_in_memory),
+        cmocka_unit_test(lookups_beside_writes),
     };
 
     return cmocka_run_group_tests(tests, world_begin, world_end);
