@@ -3,6 +3,7 @@
 #include "admin/admin.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "store/repo.h"
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -172,5 +173,41 @@ err admin_member_list(struct args *x)
     for (size_t i = 0; i < l.count; i++)
         printf("%.*s\t%.*s\n", STR_FMT(l.items[i].account.name),
                STR_FMT(member_role_word(l.items[i].role)));
+    return OK;
+}
+
+/* A namespace: user or organization. */
+static err find_any(struct args *x, const char *name, struct account *ret)
+{
+    TRY(account_find(x->store->hub, x->a, str_c(name), ret));
+    if (ret->id == 0)
+        return err_new(x->a, 404, NULL, "There is no user or organization \"%s\".", name);
+    return OK;
+}
+
+err admin_quota_set(struct args *x)
+{
+    str word = str_c(x->words[1]);
+    struct account u;
+    uint64_t bytes = 0;
+
+    if (!str_eq(word, STR("none")) && (!str_u64(word, &bytes) || bytes > INT64_MAX))
+        return err_new(x->a, 400, NULL, "A quota is a number of bytes, or the word none.");
+    TRY(find_any(x, x->words[0], &u));
+    return account_set_quota(x->store, u.id, str_eq(word, STR("none")) ? -1 : (int64_t)bytes);
+}
+
+err admin_quota_show(struct args *x)
+{
+    struct account u;
+    int64_t used;
+
+    TRY(find_any(x, x->words[0], &u));
+    TRY(repo_owner_storage(x->store->hub, u.id, &used));
+    if (u.quota_bytes < 0)
+        printf("%.*s uses %lld bytes, without a quota\n", STR_FMT(u.name), (long long)used);
+    else
+        printf("%.*s uses %lld of %lld bytes\n", STR_FMT(u.name), (long long)used,
+               (long long)u.quota_bytes);
     return OK;
 }

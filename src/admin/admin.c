@@ -45,6 +45,8 @@ static const struct command {
      "role"},
     {{"org", "member", "remove"}, 2, admin_member_remove, "org member remove ORG USER", ""},
     {{"org", "member", "list"}, 1, admin_member_list, "org member list ORG", ""},
+    {{"quota", "set"}, 2, admin_quota_set, "quota set NAME BYTES|none", ""},
+    {{"quota", "show"}, 1, admin_quota_show, "quota show NAME", ""},
 };
 #define COUNT (sizeof commands / sizeof *commands)
 

@@ -33,3 +33,5 @@ MUST err admin_org_list(struct args *x);
 MUST err admin_member_add(struct args *x);
 MUST err admin_member_remove(struct args *x);
 MUST err admin_member_list(struct args *x);
+MUST err admin_quota_set(struct args *x);
+MUST err admin_quota_show(struct args *x);

@@ -378,8 +378,6 @@ static err add_proposal(struct db *tx, oid commit, void *arg)
     };
 
     (void)commit;
-    if (u->any_lfs)
-        TRY(repo_set_storage(tx, u->r->repo->id));
     return u->is_proposal ? discussion_add(tx, u->r->a, &d) : OK;
 }
 

@@ -249,7 +249,8 @@ static err duplicate_rows(struct db *tx, void *arg)
     struct duplicate_args *x = arg;
 
     TRY(repo_insert(tx, x->a, x->n, &x->to));
-    return repo_file_copy_all(tx, x->from->id, x->to.id);
+    TRY(repo_file_copy_all(tx, x->from->id, x->to.id));
+    return repo_set_storage(tx, x->to.id);
 }
 
 static err duplicate_refs(struct req *r, const struct duplicate_args *x)

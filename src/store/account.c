@@ -284,6 +284,29 @@ err account_set_active(struct store *s, int64_t id, bool active)
     return db_write(s->hub, set_fn, &x);
 }
 
+struct quota_args {
+    int64_t id, bytes;
+};
+
+static err quota_fn(struct db *tx, void *arg)
+{
+    struct quota_args *x = arg;
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(tx, &q, SQL("UPDATE account SET quota_bytes = ?2 WHERE id = ?1")));
+    db_bind_i64(q, 1, x->id);
+    if (x->bytes >= 0)
+        db_bind_i64(q, 2, x->bytes);
+    return db_run(q);
+}
+
+err account_set_quota(struct store *s, int64_t id, int64_t bytes)
+{
+    struct quota_args x = {id, bytes};
+
+    return db_write(s->hub, quota_fn, &x);
+}
+
 err account_check_password(struct store *s, struct arena *a, str name, str password, bool *ret)
 {
     /* a valid Argon2id string of no password: unknown names take as long as known ones */

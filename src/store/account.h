@@ -47,6 +47,8 @@ MUST err account_list(struct db *db, struct arena *a, enum account_kind kind,
                       struct account_list *ret);
 MUST err account_set_password(struct store *s, struct arena *a, int64_t id, str password);
 MUST err account_set_active(struct store *s, int64_t id, bool active);
+/* How many bytes of large files its repositories may hold together; -1: as many as fit. */
+MUST err account_set_quota(struct store *s, int64_t id, int64_t bytes);
 /* Constant time also for unknown names. */
 MUST err account_check_password(struct store *s, struct arena *a, str name, str password,
                                 bool *ret);

@@ -16,6 +16,10 @@ static const struct sql ADD =
              "size = excluded.size, file_id = excluded.file_id, state = excluded.state "
              "WHERE excluded.state = 'verified' AND (repo_file.state <> 'verified' OR "
              "repo_file.file_id <> excluded.file_id)");
+static const struct sql HAS =
+    SQL_INIT("SELECT 1 FROM repo_file WHERE repo_id = ?1 AND sha256 = ?2");
+static const struct sql GROW =
+    SQL_INIT("UPDATE repo SET used_storage = used_storage + ?2 WHERE id = ?1");
 static const struct sql DAMAGED =
     SQL_INIT("SELECT 1 FROM file_xorb LEFT JOIN xorb ON xorb.id = xorb_id "
              "WHERE file_id = ?1 AND coalesce(state, 'damaged') = 'damaged' LIMIT 1");
@@ -84,17 +88,41 @@ struct adding {
     const struct content *content;
 };
 
+static err has(struct db *tx, int64_t repo_id, sha256 h, bool *ret)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(tx, &q, HAS));
+    db_bind_i64(q, 1, repo_id);
+    db_bind_hash(q, 2, h);
+    *ret = db_next(q);
+    return db_error(q);
+}
+
+static err grow(struct db *tx, int64_t repo_id, uint64_t bytes)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(tx, &q, GROW));
+    db_bind_i64(q, 1, repo_id);
+    db_bind_i64(q, 2, (int64_t)bytes);
+    return db_run(q);
+}
+
 static err add(struct db *tx, void *arg)
 {
     const struct adding *x = arg;
     const struct content *c = x->content;
     AUTO_STMT struct db_stmt *q = NULL;
-    bool there = true;
+    bool there = true, had;
 
     if (c->file_id)
         TRY(has_row(tx, HAS_FILE, c->file_id, &there));
     if (!there)
         return &vanished;
+    TRY(has(tx, x->repo_id, c->sha256, &had));
+    if (!had)
+        TRY(grow(tx, x->repo_id, c->size)); /* quotas and lists count it from here on */
     TRY(db_query(tx, &q, ADD));
     db_bind_i64(q, 1, x->repo_id);
     db_bind_hash(q, 2, c->sha256);

@@ -86,7 +86,8 @@ def test_parameters_are_counted_in_the_weights(hub, client):
 
     def story(api, big):
         api.upload_file(path_or_fileobj=bytes(big), path_in_repo="model.safetensors", repo_id="alice/m")
-        return api.model_info("alice/m").safetensors.total
+        shown = api.model_info("alice/m").safetensors
+        return shown["total"] if isinstance(shown, dict) else shown.total  # 0.20 keeps the JSON
 
     hub.create("alice/m")
     weights = safetensors(a=("F32", [10, 20]), b=("I64", [3])) + b"\0" * 20000

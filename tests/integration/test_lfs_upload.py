@@ -328,3 +328,18 @@ def test_six_gigabytes_by_basic(hub, git, tmp_path):
     assert hash_of(other / "huge.bin") == digest
     assert peak.grown_mib < 24
     os.remove(clone / "huge.bin")
+
+
+def test_quota_of_a_namespace(hub):
+    """The operator's quota counts what is stored, whether by API or git-lfs, and says who decides."""
+    content = random_bytes(20_000, "quota")
+    digest = hashlib.sha256(content).hexdigest()
+    hub.create("alice/big")
+    hub.admin("quota", "set", "alice", "30000")
+    (entry,) = batch(hub, "alice/big", [{"oid": digest, "size": len(content)}]).json["objects"]
+    assert hub.http("PUT", entry["actions"]["upload"]["href"], body=content).status == 200
+    assert "uses 20000 of 30000 bytes" in str(hub.admin("quota", "show", "alice"))
+    more = batch(hub, "alice/big", [{"oid": "3" * 64, "size": 20_000}])
+    assert more.status == 413 and "may store 30000 bytes" in more.json["message"]
+    hub.admin("quota", "set", "alice", "none")
+    assert batch(hub, "alice/big", [{"oid": "3" * 64, "size": 20_000}]).status == 200
