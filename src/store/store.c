@@ -94,15 +94,16 @@ static err open_all(struct store *s, struct arena *a)
 
 err store_open(struct arena *a, const struct store_config *c, struct store **ret)
 {
-    struct store *s = calloc(1, sizeof *s);
+    struct store *s;
     char *real;
     err e;
 
+    TRY(dir_make(a, c->data_dir));
+    s = calloc(1, sizeof *s);
     if (!s)
         abort();
     s->config = *c;
     s->lock_fd = -1;
-    TRY(dir_make(a, c->data_dir));
     real = realpath(c->data_dir, NULL);
     if (!real) {
         free(s);
