@@ -23,12 +23,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define BLOBS_MAGIC 0x626c6f62u
 #define WRITER_MAGIC 0x626c7772u
-#define WRITER_BUFFER 4096u /* gathers record headers; larger pieces pass through */
+/* Bytes are gathered into pieces that begin at a multiple of a page: a write that ends inside a
+ * page makes the kernel go over that page twice. */
+#define WRITER_BUFFER (256u << 10)
+#define PAGE_BYTES 4096u
 /* After so much the kernel starts writing, so that the final sync finds little to do. */
 #define WRITEBACK_BYTES (8u << 20)
 #define TMP_PREFIX "blob-"
@@ -49,9 +51,9 @@ struct blob_writer {
     struct blobs *blobs;
     int fd;
     char *path;
+    char *buffer; /* WRITER_BUFFER bytes */
     size_t buffered;
     uint64_t written, started; /* bytes in the file; bytes whose writing was started */
-    char buffer[WRITER_BUFFER];
 };
 
 static const struct err_info missing = {
@@ -162,6 +164,13 @@ void blobs_close(struct blobs *b)
 
 /* --- writing --- */
 
+static void writer_free(struct blob_writer *w)
+{
+    free(w->buffer);
+    free(w->path);
+    free(w);
+}
+
 err blob_writer_new(struct blobs *b, struct arena *a, struct blob_writer **ret)
 {
     struct blob_writer *w = calloc(1, sizeof *w);
@@ -177,59 +186,65 @@ err blob_writer_new(struct blobs *b, struct arena *a, struct blob_writer **ret)
     hex_write(name + strlen(TMP_PREFIX), random, sizeof random);
     name[sizeof name - 1] = '\0';
     *w = (struct blob_writer){.magic = WRITER_MAGIC, .blobs = b, .path = join(b->tmp, name)};
+    w->buffer = aligned_alloc(PAGE_BYTES, WRITER_BUFFER);
+    if (!w->buffer)
+        abort();
     w->fd = open(w->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (w->fd < 0) {
         e = err_os(a, "open", w->path);
-        free(w->path);
-        free(w);
+        writer_free(w);
         return e;
     }
     *ret = w;
     return OK;
 }
 
-/* Writes the gathered bytes and `len` more; on return nothing is gathered. */
-static int write_through(struct blob_writer *w, const void *p, size_t len)
+/* Writes what is gathered. */
+static err flush(struct blob_writer *w, struct arena *a)
 {
-    size_t total = w->buffered + len, done = 0;
+    size_t done = 0;
 
-    while (done < total) {
-        struct iovec part[2];
-        int parts = 0;
-        size_t skip = done > w->buffered ? done - w->buffered : 0;
-        ssize_t n;
+    while (done < w->buffered) {
+        ssize_t n = write(w->fd, w->buffer + done, w->buffered - done);
 
-        if (done < w->buffered)
-            part[parts++] = (struct iovec){w->buffer + done, w->buffered - done};
-        if (len > skip)
-            part[parts++] = (struct iovec){(char *)(uintptr_t)p + skip, len - skip};
-        n = writev(w->fd, part, parts);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return -1;
+            return err_os(a, "write", w->path);
         done += (size_t)n;
     }
     w->buffered = 0;
-    w->written += total;
-    return 0;
+    w->written += done;
+    return OK;
+}
+
+/* Has the kernel start on what was written since the last time, once that is enough. */
+static void start_writeback(struct blob_writer *w)
+{
+    if (w->written - w->started < WRITEBACK_BYTES)
+        return;
+    (void)sync_file_range(w->fd, (off_t)w->started, (off_t)(w->written - w->started),
+                          SYNC_FILE_RANGE_WRITE); /* only a hint */
+    w->started = w->written;
 }
 
 err blob_write(struct blob_writer *w, struct arena *a, const void *p, size_t len)
 {
+    const char *at = p;
+
     assert(w->magic == WRITER_MAGIC);
-    if (len <= sizeof w->buffer - w->buffered) {
-        if (len)
-            memcpy(w->buffer + w->buffered, p, len);
-        w->buffered += len;
-        return OK;
-    }
-    if (write_through(w, p, len) != 0)
-        return err_os(a, "write", w->path);
-    if (w->written - w->started >= WRITEBACK_BYTES) {
-        (void)sync_file_range(w->fd, (off_t)w->started, (off_t)(w->written - w->started),
-                              SYNC_FILE_RANGE_WRITE); /* only a hint */
-        w->started = w->written;
+    while (len > 0) {
+        size_t room = WRITER_BUFFER - w->buffered;
+        size_t n = len < room ? len : room;
+
+        memcpy(w->buffer + w->buffered, at, n);
+        w->buffered += n;
+        at += n;
+        len -= n;
+        if (w->buffered == WRITER_BUFFER) {
+            TRY(flush(w, a));
+            start_writeback(w);
+        }
     }
     return OK;
 }
@@ -255,8 +270,7 @@ static err publish(struct blob_writer *w, struct arena *a, struct blob_key key, 
     struct blobs *b = w->blobs;
     const char *path = blob_path(b, a, key);
 
-    if (write_through(w, NULL, 0) != 0)
-        return err_os(a, "write", w->path);
+    TRY(flush(w, a));
     if (fdatasync(w->fd) != 0)
         return err_os(a, "fdatasync", w->path);
     TRY(folder_make(b, a, key));
@@ -287,8 +301,7 @@ void blob_drop(struct blob_writer *w)
     w->magic = 0;
     fd_close(&w->fd);
     unlink(w->path);
-    free(w->path);
-    free(w);
+    writer_free(w);
 }
 
 /* --- reading --- */

@@ -4,6 +4,14 @@
  * waits: when the backlog is longer than what was started since the last look can explain, more
  * workers are started.  So a burst of quick requests starts none, and requests that all block do.
  * A worker that had nothing to do for a while ends; the overseer joins it.
+ *
+ * Idle workers wake one at a time: whoever finds work waiting signals one (`waking`), and that one
+ * signals the next when it takes its piece and more is left.  So a worker that is done before the
+ * next has run takes the next piece too.  No wake is lost: `waking` is set under the lock while
+ * somebody is idle, and everybody who ceases to be idle clears it and then looks at the queue.
+ *
+ * Signals are given without the lock.  They never come after pool_stop(): a worker counts until it
+ * ends, and a loop closes its connections, which drain waits for, after its pool_submit() returned.
  */
 #include "base/clock.h"
 #include "http/conn.h"
@@ -43,6 +51,7 @@ struct pool { /* everything: lock */
     struct conn *queue, **queue_end;
     size_t queued;
     unsigned count, idle, min, max;
+    bool waking;      /* an idle worker is being signalled and has not run yet: it wakes the next */
     uint64_t started; /* pieces of work taken from the queue */
     bool stopping, watching;
     struct worker *finished; /* to be joined */
@@ -75,6 +84,15 @@ static struct conn *pop(struct pool *p)
     return c;
 }
 
+/* Whether the caller has to signal `work` once it released the lock. */
+static bool should_wake(struct pool *p)
+{
+    if (!p->queue || p->idle == 0 || p->waking)
+        return false;
+    p->waking = true;
+    return true;
+}
+
 /* Waits for work with the lock held.  False: this worker should end. */
 static bool await_work(struct pool *p)
 {
@@ -88,6 +106,7 @@ static bool await_work(struct pool *p)
         p->idle++;
         e = pthread_cond_timedwait(&p->work, &p->lock, &end);
         p->idle--;
+        p->waking = false;
         if (e == ETIMEDOUT && !p->queue) {
             if (p->count > p->min)
                 return false;
@@ -105,8 +124,11 @@ static void *worker_run(void *arg)
     pthread_mutex_lock(&p->lock);
     while (await_work(p)) {
         struct conn *c = pop(p);
+        bool more = should_wake(p);
 
         pthread_mutex_unlock(&p->lock);
+        if (more)
+            pthread_cond_signal(&p->work);
         exchange_work(c);
         pthread_mutex_lock(&p->lock);
     }
@@ -210,19 +232,22 @@ static void *overseer_run(void *arg)
 
 void pool_submit(struct pool *p, struct conn *c)
 {
+    bool wake, alarm;
+
     c->queue_next = NULL;
     pthread_mutex_lock(&p->lock);
     *p->queue_end = c;
     p->queue_end = &c->queue_next;
     p->queued++;
-    if (p->idle > 0)
-        pthread_cond_signal(&p->work);
+    wake = should_wake(p);
     /* An idle worker that was signalled before counts as idle until it runs. */
-    if (p->queued > p->idle && !p->watching && p->count < p->max) {
-        p->watching = true;
-        pthread_cond_signal(&p->alarm);
-    }
+    alarm = p->queued > p->idle && !p->watching && p->count < p->max;
+    p->watching |= alarm;
     pthread_mutex_unlock(&p->lock);
+    if (wake)
+        pthread_cond_signal(&p->work);
+    if (alarm)
+        pthread_cond_signal(&p->alarm);
 }
 
 err pool_start(struct arena *a, struct http_server *s, struct pool **ret)

@@ -15,8 +15,11 @@
 
 #define ENTRY_COLS "key, mode, oid, size, sha256, pointer_size, last_commit"
 static const struct sql HEAD_IS = SQL_INIT("SELECT 1 FROM ref WHERE id = ?1 AND peeled = ?2");
-static const struct sql ONE = SQL_INIT(
-    "SELECT " ENTRY_COLS " FROM branch_file WHERE ref_id = ?1 AND (key = ?2 OR key = ?3) LIMIT 1");
+/* No row when the branch is elsewhere; a row of NULLs when it has no such file. */
+static const struct sql ONE =
+    SQL_INIT("SELECT " ENTRY_COLS " FROM (SELECT id AS branch_id FROM ref WHERE id = ?1 AND "
+             "peeled = ?2) AS branch LEFT JOIN branch_file ON ref_id = branch_id AND "
+             "key IN (?3, ?4) LIMIT 1");
 static const struct sql FOLDER = SQL_INIT(
     "SELECT " ENTRY_COLS
     " FROM branch_file WHERE ref_id = ?1 AND parent = ?2 AND key > ?3 ORDER BY key LIMIT ?4");
@@ -115,19 +118,25 @@ static err branch_page(struct db *db, void *arg)
     return db_error(q);
 }
 
-static err branch_find(struct store *s, struct arena *a, int64_t branch_id, str path,
-                       struct entry *ret, bool *ret_found)
+/* One statement, so what it finds is of rev->commit. */
+static err branch_find(struct store *s, struct arena *a, const struct revision *rev, str path,
+                       struct entry *ret, bool *ret_found, bool *ret_moved)
 {
+    bool is_key = str_ends(path, STR("/")); /* the slash belongs to the key, not to the path */
     AUTO_STMT struct db_stmt *q = NULL;
 
-    *ret_found = false;
-    if (str_ends(path, STR("/")))
-        return OK; /* the slash belongs to the key, not to the path */
     TRY(db_query(s->hub, &q, ONE));
-    db_bind_i64(q, 1, branch_id);
-    db_bind_blob(q, 2, path);
-    db_bind_blob(q, 3, arena_cat(a, path, STR("/")));
-    *ret_found = db_next(q);
+    db_bind_i64(q, 1, rev->branch_id);
+    db_bind_hash(q, 2, rev->commit);
+    if (is_key) {
+        db_bind_null(q, 3);
+        db_bind_null(q, 4);
+    } else {
+        db_bind_blob(q, 3, path);
+        db_bind_blob(q, 4, arena_cat(a, path, STR("/")));
+    }
+    *ret_moved = !db_next(q);
+    *ret_found = !*ret_moved && !db_is_null(q, 0);
     if (*ret_found)
         *ret = read_entry(q, a);
     return db_error(q);
@@ -251,19 +260,17 @@ static err git_find(struct store *s, struct arena *a, const struct repo *r,
 err entry_find(struct store *s, struct arena *a, const struct repo *r, const struct revision *rev,
                str path, struct entry *ret, bool *ret_found)
 {
-    struct branch_args b = {.a = a, .rev = rev};
+    bool moved = true;
 
     if (path.len == 0) {
         *ret = (struct entry){.path = STR(""), .mode = MODE_DIR};
         *ret_found = true;
         return root_of(object_odb(s, a, r->id), a, rev->commit, &ret->oid);
     }
-    if (rev->branch_id) {
-        TRY(branch_find(s, a, rev->branch_id, path, ret, ret_found));
-        TRY(check_head(s->hub, &b)); /* after the read: it was the head all the while */
-        if (!b.moved)
-            return OK;
-    }
+    if (rev->branch_id)
+        TRY(branch_find(s, a, rev, path, ret, ret_found, &moved));
+    if (!moved)
+        return OK;
     return git_find(s, a, r, rev, path, ret, ret_found);
 }
 
