@@ -4,11 +4,16 @@
 #include <assert.h>
 
 enum state {
-    SIZE,      /* hex digits */
-    EXTENSION, /* after ';', up to CR */
-    SIZE_LF,   /* the LF of the size line */
-    DATA,      /* the caller's */
-    DATA_CR,   /* the CR LF after the data */
+    SIZE,       /* hex digits */
+    EXT_BEGIN,  /* after ';' */
+    EXT_NAME,   /* inside an extension's name */
+    EXT_EQUALS, /* after '=' */
+    EXT_VALUE,  /* inside a value */
+    EXT_QUOTED, /* inside a value in quotes */
+    EXT_END,    /* after the closing quote */
+    SIZE_LF,    /* the LF of the size line */
+    DATA,       /* the caller's */
+    DATA_CR,    /* the CR LF after the data */
     DATA_LF,
     LINE,  /* start of a trailer line or of the last CR LF */
     NAME,  /* inside a trailer's name */
@@ -43,18 +48,47 @@ static bool in_size(struct http_chunked *c, unsigned char b)
     if (c->digits == 0 || (b != ';' && b != '\r'))
         return false;
     c->extension = 0;
-    c->state = b == ';' ? EXTENSION : SIZE_LF;
+    c->state = b == ';' ? EXT_BEGIN : SIZE_LF;
     return true;
 }
 
+/* The end of an extension: of the line, or another one follows. */
+static bool after_extension(struct http_chunked *c, unsigned char b)
+{
+    c->state = b == ';' ? EXT_BEGIN : SIZE_LF;
+    return b == ';' || b == '\r';
+}
+
+/* ;name, ;name=token or ;name="text": no blanks between them and no escapes, because programs do
+ * not agree on either. */
 static bool in_extension(struct http_chunked *c, unsigned char b)
 {
-    if (b == '\r') {
-        c->state = SIZE_LF;
-        return true;
+    bool token = http_token_bytes[b];
+
+    if (b != '\r' &&
+        (++c->extension > HTTP_CHUNK_EXT_MAX || ++c->extensions > HTTP_CHUNK_EXT_TOTAL))
+        return false;
+    switch (c->state) {
+    case EXT_BEGIN:
+        c->state = EXT_NAME;
+        return token;
+    case EXT_NAME:
+        if (b == '=')
+            c->state = EXT_EQUALS;
+        return token || b == '=' || after_extension(c, b);
+    case EXT_EQUALS:
+        c->state = b == '"' ? EXT_QUOTED : EXT_VALUE;
+        return token || b == '"';
+    case EXT_VALUE:
+        return token || after_extension(c, b);
+    case EXT_QUOTED:
+        if (b == '"')
+            c->state = EXT_END;
+        return http_is_value_byte(b) && b != '\\';
+    default:
+        assert(c->state == EXT_END);
+        return after_extension(c, b);
     }
-    return http_is_value_byte(b) && ++c->extension <= HTTP_CHUNK_EXT_MAX &&
-           ++c->extensions <= HTTP_CHUNK_EXT_TOTAL;
 }
 
 static void begin_data(struct http_chunked *c)
@@ -94,7 +128,12 @@ static bool eat(struct http_chunked *c, unsigned char b)
     switch (c->state) {
     case SIZE:
         return in_size(c, b);
-    case EXTENSION:
+    case EXT_BEGIN:
+    case EXT_NAME:
+    case EXT_EQUALS:
+    case EXT_VALUE:
+    case EXT_QUOTED:
+    case EXT_END:
         return in_extension(c, b);
     case SIZE_LF:
         begin_data(c);

@@ -6,7 +6,8 @@
  *     size[;extension] CRLF   data CRLF   …   0 CRLF   trailers CRLF
  *     └── step ────────────┘  └take┘└── step ──────────────────────┘
  *
- * Extensions and trailers are checked, skipped and limited.
+ * Extensions (;name, ;name=token, ;name="text", without blanks) and trailers are checked, skipped
+ * and limited.
  */
 #pragma once
 #include "base/err.h"

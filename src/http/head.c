@@ -199,6 +199,9 @@ static err parse_request_line(str line, struct http_head *h)
     if (!http_is_token(h->method_text) || h->method_text.len > HTTP_METHOD_MAX ||
         h->target.len == 0 || !line.ptr)
         return &bad_request_line;
+    /* Its target is host:port alone, and what follows it is a tunnel, whatever the headers say. */
+    if (str_eq(h->method_text, STR("CONNECT")))
+        return &bad_target;
     TRY(parse_version(line, &h->minor));
     h->method = method_of(h->method_text);
     return parse_target(h);
@@ -254,13 +257,20 @@ static err note_header(struct http_head *h, struct http_header *x, struct seen *
     return OK;
 }
 
-static str trim_blanks(str s)
+/* Spaces, and where `tabs` says so tabs. */
+static str trim_blanks(str s, bool tabs)
 {
-    while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
+    while (s.len > 0 && (s.ptr[0] == ' ' || (tabs && s.ptr[0] == '\t')))
         s = str_from(s, 1);
-    while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+    while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || (tabs && s.ptr[s.len - 1] == '\t')))
         s.len--;
     return s;
+}
+
+/* Programs do not agree on tabs around the headers that say where the body ends. */
+static bool may_have_tabs(str name)
+{
+    return !str_ieq(name, STR("content-length")) && !str_ieq(name, STR("transfer-encoding"));
 }
 
 static err parse_header(str line, struct http_header *ret)
@@ -272,7 +282,7 @@ static err parse_header(str line, struct http_header *ret)
     for (size_t i = 0; i < line.len; i++)
         if (!http_is_value_byte((unsigned char)line.ptr[i]))
             return &bad_header;
-    *ret = (struct http_header){name, trim_blanks(line)};
+    *ret = (struct http_header){name, trim_blanks(line, may_have_tabs(name))};
     return OK;
 }
 

@@ -3,7 +3,7 @@
  * There is no lenient mode: what two programs could read differently is refused, because that is
  * how requests are smuggled past a proxy.  Lines end with CRLF; no folding, no blank before the
  * colon, no control bytes; exactly one Host in HTTP/1.1; one Content-Length or
- * `Transfer-Encoding: chunked`, never both and never twice.
+ * `Transfer-Encoding: chunked`, never both and never twice, and without tabs; no CONNECT.
  *
  * The loop feeds http_head_scan() as bytes arrive; when it finds the end, http_head_parse() reads
  * the head once.  All strs point into the parsed bytes.
