@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 scripts/install-packages.sh build
-scripts/build.sh
+HEARTH_ONLY=src/hearth scripts/build.sh
 
 cat <<'EOF'
 
