@@ -527,8 +527,8 @@ static long rss_mib(void)
     return u.ru_maxrss / 1024;
 }
 
-#ifdef __SANITIZE_ADDRESS__
-#define RSS_GROWTH_MIB 700 /* freed memory is kept for a while */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RSS_GROWTH_MIB 900 /* sanitizers keep freed memory, and shadows of what was touched */
 #else
 #define RSS_GROWTH_MIB 180
 #endif
