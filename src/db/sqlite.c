@@ -34,6 +34,7 @@
 #define DATABASES_MAX 8
 #define BUSY_TIMEOUT_MS 30000
 #define GENERATION_POLL_MS 100
+#define WAL_COPY_BYTES (256u << 10)
 
 struct db_stmt {
     sqlite3_stmt *s;
@@ -692,6 +693,42 @@ static int exec_patiently(sqlite3 *h, const char *sql)
     return rc;
 }
 
+/* Writes the bytes of the WAL over themselves and syncs them. */
+static bool rewrite_wal(const char *path)
+{
+    AUTO_FD int fd = open(path, O_RDWR | O_CLOEXEC);
+    char *buffer;
+    uint64_t at = 0;
+    ssize_t n;
+    bool ok = true;
+
+    if (fd < 0)
+        return errno == ENOENT;
+    buffer = malloc(WAL_COPY_BYTES);
+    if (!buffer)
+        abort();
+    while (ok && (n = pread_full(fd, buffer, WAL_COPY_BYTES, at)) != 0) {
+        ok = n > 0 && pwrite_full(fd, buffer, (size_t)n, at) == 0;
+        at += (uint64_t)n;
+    }
+    free(buffer);
+    return ok && fdatasync(fd) == 0;
+}
+
+/* After a failed sync the page cache holds a WAL that the disk may not have, and says that it is
+ * clean: a checkpoint would sync nothing, and a power cut in its middle would leave half of it.
+ * So the WAL becomes dirty and durable again first, under the write lock: nobody else adds to it.
+ */
+static bool harden_wal(struct db *db)
+{
+    bool ok = sqlite3_exec(db->hold, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+
+    if (!ok)
+        return false;
+    ok = rewrite_wal(db->wal_path);
+    return sqlite3_exec(db->hold, "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK && ok;
+}
+
 /* Opens the connection that is held for life, and sets what belongs to the file. */
 static err open_hold(struct arena *a, struct db *db)
 {
@@ -704,7 +741,10 @@ static err open_hold(struct arena *a, struct db *db)
     snprintf(pragma, sizeof pragma, "PRAGMA page_size=%d; PRAGMA journal_mode=WAL;",
              db->config.page_size ? db->config.page_size : 4096);
     sqlite3_file_control(db->hold, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
-    if ((rc = exec_patiently(db->hold, pragma)) != SQLITE_OK ||
+    if ((rc = exec_patiently(db->hold, pragma)) == SQLITE_OK && !db->config.shared &&
+        !harden_wal(db))
+        return err_os(a, "sync", db->wal_path);
+    if (rc != SQLITE_OK ||
         (!db->config.shared &&
          (rc = sqlite3_wal_checkpoint_v2(db->hold, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL)) !=
              SQLITE_OK) ||
