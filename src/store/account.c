@@ -47,11 +47,7 @@ static const struct sql MEMBERS =
 
 str account_key(struct arena *a, str name)
 {
-    char *p = arena_alloc(a, name.len + 1);
-
-    for (size_t i = 0; i < name.len; i++)
-        p[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] + 32) : name.ptr[i];
-    return (str){p, name.len};
+    return text_lower(a, name);
 }
 
 struct account account_read(struct db_stmt *q, int c, struct arena *a)
