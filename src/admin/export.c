@@ -153,7 +153,7 @@ static err export_jobs(struct job *j, struct arena *a)
         return OK;
     }
     TRY(export_dest(a, j->dest));
-    for (int kind = 0; kind < REPO_KINDS; kind++)
+    for (int kind = 0; kind < REPO_GIT_KINDS; kind++)
         TRY(export_kind(j, a, (enum repo_kind)kind));
     return OK;
 }

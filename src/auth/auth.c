@@ -66,7 +66,7 @@ err auth_identify(struct req *r)
     str header = req_header(r, "Authorization"), text;
     struct user u = {0};
 
-    if (!header.ptr || header.len == 0)
+    if (!header.ptr || header.len == 0 || r->route->scope == SCOPE_CAS)
         return OK;
     if (!credential(r, header, &text))
         return &bad_credentials;
@@ -184,6 +184,18 @@ err auth_repo(struct req *r, enum repo_kind kind, str full_name, enum access nee
     return OK;
 }
 
+err auth_repo_by_id(struct req *r, int64_t id, enum access need, struct repo **ret)
+{
+    struct repo *repo = arena_one(r->a, struct repo);
+
+    TRY(repo_by_id(r->store->hub, r->a, id, repo));
+    if (repo->id == 0)
+        return auth_repo_missing(r);
+    TRY(check_access(r, repo, need));
+    *ret = repo;
+    return OK;
+}
+
 err auth_owner(struct req *r, str name, struct account *ret)
 {
     bool may;
@@ -258,10 +270,22 @@ static enum access access_of_scope(enum scope s)
     case SCOPE_ACCOUNT:
     case SCOPE_SITE:
     case SCOPE_SIGNED:
+    case SCOPE_CAS:
     case SCOPE_GIT:
         break;
     }
     return ACCESS_NONE;
+}
+
+/* Buckets have addresses of their own; of everything else the path says the kind. */
+static bool kind_of_path(const struct req *r, enum repo_kind *ret)
+{
+    if (str_starts(r->route->pattern, STR("/api/buckets/")) ||
+        str_starts(r->route->pattern, STR("/buckets/"))) {
+        *ret = REPO_BUCKET;
+        return true;
+    }
+    return repo_kind_parse(req_param(r, "kind"), ret) && *ret != REPO_BUCKET;
 }
 
 static err allow_repo(struct req *r, enum access need, bool *ret_answered)
@@ -271,7 +295,7 @@ static err allow_repo(struct req *r, enum access need, bool *ret_answered)
     enum repo_kind kind;
     bool moved = false;
 
-    if (!repo_kind_parse(req_param(r, "kind"), &kind))
+    if (!kind_of_path(r, &kind))
         return auth_repo_missing(r);
     TRY(repo_find(r->store, r->a, kind, name, repo, &moved));
     if (repo->id == 0)
@@ -320,6 +344,7 @@ err auth_allow(struct req *r, bool *ret_answered)
         return auth_sees_all(r) && auth_may_write(r) ? OK : &site_admin_needed;
     case SCOPE_OPEN:
     case SCOPE_SIGNED:
+    case SCOPE_CAS:
     case SCOPE_GIT:
     case SCOPE_READ:
     case SCOPE_CONTRIBUTE:

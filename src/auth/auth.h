@@ -26,6 +26,8 @@ MUST err auth_allow(struct req *r, bool *ret_answered);
 /* A further repository.  Fails as auth_allow does: 401/404 RepoNotFound, 403 without the right. */
 MUST err auth_repo(struct req *r, enum repo_kind kind, str full_name, enum access need,
                    struct repo **ret);
+/* The same by row id, for signed tokens that name a repository. */
+MUST err auth_repo_by_id(struct req *r, int64_t id, enum access need, struct repo **ret);
 /* The namespace that the user may create repositories in; empty name: their own.  403, 404. */
 MUST err auth_owner(struct req *r, str name, struct account *ret);
 

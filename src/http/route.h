@@ -32,6 +32,7 @@ enum scope {
     SCOPE_ADMIN,      /* may change settings of the repository of the path */
     SCOPE_SITE,       /* site admin */
     SCOPE_SIGNED,     /* the URL carries its own authorisation; the handler verifies it */
+    SCOPE_CAS,        /* Authorization holds a CAS token; the handler verifies it (xet/token.c) */
     SCOPE_GIT, /* smart HTTP and LFS: read or write by service; the handler checks with auth_repo */
 };
 /* How the body is read before the handler runs. */

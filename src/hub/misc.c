@@ -28,13 +28,6 @@ err hub_oauth_device(struct req *r)
     return reply_json(r, 400, j);
 }
 
-err hub_xet_absent(struct req *r)
-{
-    return err_new(
-        r->a, 404, NULL,
-        "This hub does not speak the Xet protocol yet; set HF_HUB_DISABLE_XET=1 and try again.");
-}
-
 err hub_home(struct req *r)
 {
     return reply_text(
@@ -43,7 +36,7 @@ err hub_home(struct req *r)
                   STR("hearth: a model hub that people own.\n\nConnect any Hugging Face client:\n\n"
                       "    export HF_ENDPOINT="),
                   r->base,
-                  STR("\n    export HF_HUB_DISABLE_XET=1\n    hf auth login --token TOKEN\n\n"
+                  STR("\n    hf auth login --token TOKEN\n\n"
                       "    hf upload OWNER/NAME DIR\n    hf download OWNER/NAME\n    git clone "),
                   r->base, STR("/OWNER/NAME\n\nModels: "), r->base, STR("/api/models\nDatasets: "),
                   r->base, STR("/api/datasets\n")));

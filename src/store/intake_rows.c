@@ -3,10 +3,10 @@
  */
 #include "base/clock.h"
 #include "store/intake.h"
+#include "store/xet.h"
 #include <assert.h>
 
 #define PART_TERMS 1024 /* in one row of file_part */
-#define LEASE_MS (28 * 86400000LL)
 
 static const struct sql FILE_BY_HASH = SQL_INIT("SELECT id FROM file WHERE hash = ?1");
 static const struct sql FILE_REVIVE =

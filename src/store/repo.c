@@ -60,6 +60,7 @@ static const struct {
     {STR_INIT("model"), STR_INIT("models"), STR_INIT("")},
     {STR_INIT("dataset"), STR_INIT("datasets"), STR_INIT("datasets/")},
     {STR_INIT("space"), STR_INIT("spaces"), STR_INIT("spaces/")},
+    {STR_INIT("bucket"), STR_INIT("buckets"), STR_INIT("buckets/")},
 };
 
 str repo_kind_word(enum repo_kind k)

@@ -2,12 +2,14 @@
 #pragma once
 #include "store/account.h"
 
-enum repo_kind { REPO_MODEL, REPO_DATASET, REPO_SPACE };
-#define REPO_KINDS 3
+/* The first three have git; a bucket has not (store/bucket.h). */
+enum repo_kind { REPO_MODEL, REPO_DATASET, REPO_SPACE, REPO_BUCKET };
+#define REPO_GIT_KINDS 3
+#define REPO_KINDS 4
 
-str repo_kind_word(enum repo_kind k);                /* model, dataset, space */
-str repo_kind_plural(enum repo_kind k);              /* models, datasets, spaces */
-str repo_kind_prefix(enum repo_kind k);              /* "", "datasets/", "spaces/" */
+str repo_kind_word(enum repo_kind k);                /* model, dataset, space, bucket */
+str repo_kind_plural(enum repo_kind k);              /* models, datasets, spaces, buckets */
+str repo_kind_prefix(enum repo_kind k);              /* "", "datasets/", "spaces/", "buckets/" */
 bool repo_kind_parse(str word, enum repo_kind *ret); /* singular or plural */
 
 struct repo {

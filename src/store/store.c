@@ -69,6 +69,15 @@ static void empty_dir(const char *path)
         closedir(d);
 }
 
+static err read_id(struct store *s, struct arena *a)
+{
+    str id = store_oid24(a);
+
+    TRY(store_fact(s->hub, a, STR("store_id"), str_from(id, 8), &id));
+    memcpy(s->id, id.ptr, id.len < sizeof s->id ? id.len : sizeof s->id - 1);
+    return OK;
+}
+
 static err open_all(struct store *s, struct arena *a)
 {
     TRY(dir_make(a, s->dir));
@@ -81,6 +90,7 @@ static err open_all(struct store *s, struct arena *a)
     TRY(open_one(s, a, "git.db", GIT_PAGE_BYTES, migrations_git, migrations_git_count, &s->git));
     TRY(open_one(s, a, "hearth.db", 0, migrations_hearth, migrations_hearth_count, &s->hub));
     TRY(open_one(s, a, "stats.db", 0, migrations_stats, migrations_stats_count, &s->stats));
+    TRY(read_id(s, a));
     TRY(blobs_open(a, s->dir, s->config.server, &s->blobs));
     TRY(dir_sync(a, s->dir));
     s->commit_locks = commit_locks_new();

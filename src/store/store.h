@@ -24,6 +24,7 @@ struct store_config {
 struct store {
     struct db *hub, *git, *stats; /* hearth.db, git.db, stats.db */
     struct blobs *blobs;
+    char id[17];      /* of this store, 16 hex digits; part of the CAS address (xet/xet.h) */
     char *dir;        /* DATA, absolute */
     char *upload_dir; /* DATA/upload */
     char *tmp_dir;    /* DATA/tmp */
