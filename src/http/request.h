@@ -45,7 +45,8 @@ struct req {
     str client;       /* client address after trusted proxies */
     str scheme, host; /* as the client sees them */
     str base;         /* "http://host:port[/prefix]", no trailing slash */
-    str path;         /* raw_path without the deployment's prefix */
+    str path;         /* raw_path without the deployment's prefix (and without the twin's suffix) */
+    str twin;         /* "md" or "json" when the path asked for that rendering of a page */
     const struct route *route;
     struct route_match match;
     struct url_query query;

@@ -28,20 +28,6 @@ err hub_oauth_device(struct req *r)
     return reply_json(r, 400, j);
 }
 
-err hub_home(struct req *r)
-{
-    return reply_text(
-        r, 200,
-        arena_cat(r->a,
-                  STR("hearth: a model hub that people own.\n\nConnect any Hugging Face client:\n\n"
-                      "    export HF_ENDPOINT="),
-                  r->base,
-                  STR("\n    hf auth login --token TOKEN\n\n"
-                      "    hf upload OWNER/NAME DIR\n    hf download OWNER/NAME\n    git clone "),
-                  r->base, STR("/OWNER/NAME\n\nModels: "), r->base, STR("/api/models\nDatasets: "),
-                  r->base, STR("/api/datasets\n")));
-}
-
 err hub_health(struct req *r)
 {
     return reply_text(r, 200, STR("ok\n"));

@@ -7,6 +7,7 @@
 #include "server/metrics.h"
 #include "server/origin.h"
 #include "server/quota.h"
+#include "web/web.h"
 #include <assert.h>
 
 const struct err_info server_no_route = {
@@ -48,9 +49,32 @@ static err answer_options(struct req *r)
     return reply_empty(r, 204);
 }
 
+/* "/models.md" is the Markdown of "/models" when that is a page and no other route wants the name.
+ */
+static bool find_twin(struct req *r, const struct app *app, bool found)
+{
+    static const str suffixes[] = {STR_INIT(".md"), STR_INIT(".json")};
+    struct route_match m;
+    str path = r->path;
+
+    if ((r->method != M_GET && r->method != M_HEAD) || (found && !web_ends_in_name(r->match.route)))
+        return false;
+    for (size_t i = 0; i < 2; i++)
+        if (str_drop(&path, suffixes[i]) && path.len > 1 &&
+            router_find(app->router, r->a, r->method, path, &m) && web_has_twin(m.route)) {
+            r->match = m;
+            r->path = path;
+            r->twin = str_from(suffixes[i], 1);
+            return true;
+        }
+    return false;
+}
+
 static err find_route(struct req *r, const struct app *app)
 {
-    if (!router_find(app->router, r->a, r->method, r->path, &r->match)) {
+    bool found = router_find(app->router, r->a, r->method, r->path, &r->match);
+
+    if (!find_twin(r, app, found) && !found) {
         if (r->match.allowed == 0)
             return &server_no_route;
         reply_header(r, "Allow", method_list(r, r->match.allowed));
@@ -129,6 +153,8 @@ static err reply_error(struct req *r, err e)
         reply_header(r, "X-Error-Code", str_c(e->code));
     reply_header(r, "X-Error-Message", header_text(r->a, e->text));
     reply_header(r, "Cache-Control", STR("no-store"));
+    if (web_wants_error_page(r))
+        return web_error_page(r, e);
     if (wants_text(r))
         return reply_text(r, e->status, arena_cat(r->a, e->text, STR("\n")));
     j = json_out_new(r->a);

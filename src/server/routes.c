@@ -4,12 +4,14 @@
 #include "http/reply.h"
 #include "hub/hub.h"
 #include "server/answer.h"
+#include "web/web.h"
 #include "xet/xet.h"
 
 const struct route server_routes[] = {
 #define ROUTE(method, pattern, handler, scope, body)                                               \
     {M_##method, STR_INIT(pattern), #handler, handler, SCOPE_##scope, BODY_##body},
 #include "bucket/routes.def"
+#include "web/routes.def"
 #include "hub/routes.def"
 #include "server/routes.def"
 #include "xet/routes.def"

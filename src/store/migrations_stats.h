@@ -1,5 +1,5 @@
 /* migrations_stats.h — the .sql files of migrations/stats-*, in order. */
 #pragma once
-#include "store/embedded.h"
+#include "base/embedded.h"
 extern const struct embedded migrations_stats[];
 extern const unsigned long migrations_stats_count;

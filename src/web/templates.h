@@ -1,0 +1,23 @@
+/* templates.h — the functions that tools/template makes of templates/: each writes to `out`. */
+#pragma once
+#include "web/page.h"
+#include <string.h>
+
+/* layout.html */
+void layout_begin(struct buf *out, const struct page_frame *f);
+void nav_link(struct buf *out, const struct page_frame *f, const char *word, const char *label);
+void layout_end(struct buf *out, const struct page_frame *f);
+
+/* home.html */
+struct home;
+struct repo_rows;
+void home_page(struct buf *out, const struct home *v);
+void home_connect(struct buf *out, const struct home *v);
+void home_section(struct buf *out, const struct repo_rows *rows, const char *all, str author);
+
+/* error.html */
+struct error_view;
+void error_page(struct buf *out, const struct error_view *v);
+
+/* rows.html: what several pages show */
+void repo_rows(struct buf *out, const struct repo_rows *v);

@@ -1,0 +1,17 @@
+/* web.h — the pages: handlers of this folder (routes.def), and what server/ asks of them. */
+#pragma once
+#include "web/page.h"
+
+#define ROUTE(method, pattern, handler, scope, body) err handler(struct req *r);
+#include "web/routes.def"
+#undef ROUTE
+
+/* May a path that ends in .md or .json be a twin of this route?  Only pages have twins. */
+bool web_has_twin(const struct route *route);
+/* Is the last segment a name that people chose, which may end in ".md" itself?  Its handler then
+ * looks for that name before it takes r->twin for a suffix. */
+bool web_ends_in_name(const struct route *route);
+
+/* An error as a page, for people; false: this client wants it another way. */
+bool web_wants_error_page(const struct req *r);
+MUST err web_error_page(struct req *r, err e);
