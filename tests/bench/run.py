@@ -12,6 +12,7 @@ import gitside
 import commits
 import pages
 import memory
+import xet
 
 ROWS = {
     "head": transfer.head,
@@ -26,6 +27,12 @@ ROWS = {
     "tree": pages.tree,
     "memory": memory.footprint,
     "slow": memory.slow_clients,
+    "xorb": xet.xorb,
+    "bridge": xet.bridge,
+    "answers": xet.answers,
+    "bucket": xet.bucket,
+    "frames": xet.frames,
+    "client": xet.client,
 }
 
 
