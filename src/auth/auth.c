@@ -1,5 +1,6 @@
 /* auth.c — see auth.h. */
 #include "auth/auth.h"
+#include "auth/session.h"
 #include "base/settings.h"
 #include <string.h>
 
@@ -66,8 +67,10 @@ err auth_identify(struct req *r)
     str header = req_header(r, "Authorization"), text;
     struct user u = {0};
 
-    if (!header.ptr || header.len == 0 || r->route->scope == SCOPE_CAS)
+    if (r->route->scope == SCOPE_CAS)
         return OK;
+    if (!header.ptr || header.len == 0)
+        return auth_session_find(r, &r->user);
     if (!credential(r, header, &text))
         return &bad_credentials;
     TRY(token_find(r->store, r->a, text, &u.token, &u.account));

@@ -14,11 +14,24 @@
 struct user {
     struct account account;
     struct token token;
+    int64_t session_id; /* not 0: a browser with a cookie, whose token is made up (role write) */
+    str form_token;     /* of that session: what its forms carry */
+    bool must_change;   /* logged in with a one-time password, to be changed before anything else */
 };
 
 /* Reads Authorization (Bearer, Basic) or the session; sets r->user.  401 with the exact text of
  * hub-api.md 4.3 when a credential is there and wrong. */
 MUST err auth_identify(struct req *r);
+/* A request of a session that changes something must come from our own pages: 403 unless the
+ * browser says so (Sec-Fetch-Site, else Origin or Referer) and the form token is there, as a form
+ * field or X-Form-Token.  Programs with a token are not asked.  After the body was read. */
+MUST err auth_guard(struct req *r);
+bool auth_same_origin(const struct req *r);
+/* Guessing passwords: 429 with Retry-After when this name or this address failed too often. */
+MUST err auth_login_allowed(struct req *r, str name);
+void auth_login_done(struct req *r, str name, bool fits);
+/* Cookies of a session; `secret` empty: takes them away. */
+void auth_session_cookie(struct req *r, str secret);
 /* Checks the route's scope; sets r->repo; redirects GET and HEAD of old names (then *ret_answered).
  */
 MUST err auth_allow(struct req *r, bool *ret_answered);

@@ -14,20 +14,6 @@ err hub_telemetry(struct req *r)
     return reply_empty(r, 204);
 }
 
-err hub_oauth_device(struct req *r)
-{
-    struct json_out *j = json_out_new(r->a);
-
-    json_obj(j);
-    json_kv_str(j, "error", STR("unsupported_grant_type"));
-    json_kv_str(j, "error_description",
-                STR("This hub has no browser sign-in yet. Use `hf auth login --token TOKEN`, or "
-                    "set HF_TOKEN; "
-                    "`hearth admin token add USER` makes a token."));
-    json_obj_end(j);
-    return reply_json(r, 400, j);
-}
-
 err hub_health(struct req *r)
 {
     return reply_text(r, 200, STR("ok\n"));

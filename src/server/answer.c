@@ -121,7 +121,10 @@ static err answer(struct req *r, struct app *app)
     TRY(auth_allow(r, &answered));   /* r->repo; 401, 403, 404 */
     if (answered)
         return OK;
-    TRY(read_body(r)); /* JSON is now in memory; STREAM is left for the handler; 413 */
+    if (web_must_change(r))
+        return web_change_first(r);
+    TRY(read_body(r));  /* JSON is now in memory; STREAM is left for the handler; 413 */
+    TRY(auth_guard(r)); /* a browser's change comes from our own pages; 403 */
     return r->route->handler(r);
 }
 
@@ -131,7 +134,7 @@ static err answer(struct req *r, struct app *app)
 static bool wants_text(const struct req *r)
 {
     return !str_starts(r->path, STR("/api/")) && !str_has(r->path, STR("/info/lfs")) &&
-           !str_starts(r->path, STR("/oauth/"));
+           !str_starts(r->path, STR("/oauth/")) && !str_starts(r->path, STR("/xet/"));
 }
 
 /* One line of printable ASCII: what a header can carry. */

@@ -3,7 +3,9 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "store/device_login.h"
 #include "store/repo.h"
+#include "store/session.h"
 #include "store/stat.h"
 #include "store/upload.h"
 #include <stdlib.h>
@@ -36,6 +38,12 @@ static err job_clear_deleted(struct store *s, struct arena *a)
 static err job_expire_uploads(struct store *s, struct arena *a)
 {
     return upload_expire(s, a);
+}
+
+static err job_expire_logins(struct store *s, struct arena *a)
+{
+    TRY(session_expire(s, a));
+    return device_login_expire(s, a);
 }
 
 static const struct job {

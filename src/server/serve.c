@@ -125,6 +125,7 @@ static err make_first_user(struct store *s, struct arena *a)
     TRY(account_name_check(a, n.name, true, true));
     n.password = random_password(a);
     TRY(account_add(s, a, &n, &u));
+    TRY(account_set_one_time(s, u.id));
     TRY(token_add(s, a, u.id, STR("first token"), TOKEN_WRITE, STR_NONE, STR_NONE, &token));
     fprintf(stderr,
             "\nThis hub is new. Its site admin, shown this once:\n\n"

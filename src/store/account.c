@@ -21,7 +21,7 @@ static const struct sql COUNT = SQL_INIT("SELECT count(*) FROM account WHERE kin
 static const struct sql LIST =
     SQL_INIT("SELECT " ACCOUNT_COLS " FROM account WHERE kind = ?1 ORDER BY name_key");
 static const struct sql SET_PASSWORD =
-    SQL_INIT("UPDATE account SET password_hash = ?2 WHERE id = ?1");
+    SQL_INIT("UPDATE account SET password_hash = ?2, password_kind = 'own' WHERE id = ?1");
 static const struct sql SET_STATE = SQL_INIT("UPDATE account SET state = ?2 WHERE id = ?1");
 static const struct sql PASSWORD = SQL_INIT(
     "SELECT password_hash FROM account WHERE name_key = ?1 AND kind = 'user' AND state = 'active'");
@@ -271,6 +271,34 @@ err account_set_password(struct store *s, struct arena *a, int64_t id, str passw
 
     TRY(hash_password(a, password, &x.value));
     return db_write(s->hub, set_fn, &x);
+}
+
+err account_set_one_time(struct store *s, int64_t id)
+{
+    static const struct sql one_time =
+        SQL_INIT("UPDATE account SET password_kind = ?2 WHERE id = ?1");
+    struct set_args x = {one_time, id, STR("one-time")};
+
+    return db_write(s->hub, set_fn, &x);
+}
+
+static err profile_fn(struct db *tx, void *arg)
+{
+    const struct account *u = arg;
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(tx, &q, SQL("UPDATE account SET full_name = ?2, email = ?3 WHERE id = ?1")));
+    db_bind_i64(q, 1, u->id);
+    db_bind_str(q, 2, u->full_name);
+    db_bind_str(q, 3, u->email.len ? u->email : STR_NONE);
+    return db_run(q);
+}
+
+err account_set_profile(struct store *s, const struct account *u)
+{
+    struct account copy = *u;
+
+    return db_write(s->hub, profile_fn, &copy);
 }
 
 err account_set_active(struct store *s, int64_t id, bool active)

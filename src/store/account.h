@@ -46,6 +46,9 @@ struct account_list {
 MUST err account_list(struct db *db, struct arena *a, enum account_kind kind,
                       struct account_list *ret);
 MUST err account_set_password(struct store *s, struct arena *a, int64_t id, str password);
+/* The password is good for logging in once: sessions must change it first (session.h). */
+MUST err account_set_one_time(struct store *s, int64_t id);
+MUST err account_set_profile(struct store *s, const struct account *u); /* full_name and email */
 MUST err account_set_active(struct store *s, int64_t id, bool active);
 /* How many bytes of large files its repositories may hold together; -1: as many as fit. */
 MUST err account_set_quota(struct store *s, int64_t id, int64_t bytes);

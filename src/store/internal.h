@@ -32,5 +32,12 @@ void names_put_repo(struct store *s, uint64_t generation, str name, const struct
 #define ACCOUNT_COLS                                                                               \
     "id, oid, name, kind, role, state, full_name, email, private_by_default, quota_bytes, "        \
     "created_at"
+#define ACCOUNT_COLUMN_COUNT 11
 struct account account_read(struct db_stmt *q, int first_column, struct arena *a);
 str account_key(struct arena *a, str name); /* lower case */
+
+/* store.c: the databases of a data directory, each alone; c.path is set by the caller. */
+enum store_file { STORE_HUB, STORE_GIT, STORE_STATS, STORE_FILES };
+extern const char *const store_file_name[STORE_FILES];
+MUST err store_file_open(struct arena *a, enum store_file f, struct db_config c, struct db **ret);
+#define STORE_RESTORING "RESTORING" /* in DATA while a restore fills it: no store yet */

@@ -157,6 +157,7 @@ static err reply_html(struct req *r, const struct page *p, const void *view)
         .style = static_address("h.css"),
         .script = static_address("h.js"),
         .user = r->user ? r->user->account.name : STR_NONE,
+        .form_token = r->user ? r->user->form_token : STR_NONE,
         .request_id = r->request_id,
         .search = req_query(r, "search").ptr ? req_query(r, "search") : STR(""),
     };

@@ -49,7 +49,7 @@ struct page_frame {
     str title, base, markdown, json; /* addresses of the twins */
     const char *nav, *theme;         /* theme: "light", "dark" or "" */
     const char *style, *script;      /* addresses of the static files */
-    str user;                        /* ptr NULL: nobody */
+    str user, form_token;            /* ptr NULL: nobody */
     str request_id;
     str search; /* what the search box shows */
 };

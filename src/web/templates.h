@@ -19,5 +19,21 @@ void home_section(struct buf *out, const struct repo_rows *rows, const char *all
 struct error_view;
 void error_page(struct buf *out, const struct error_view *v);
 
+/* form.html */
+struct form;
+struct form_field;
+void form_page(struct buf *out, const struct form *f);
+void form_box(struct buf *out, const struct form *f);
+void form_field(struct buf *out, const struct form_field *x);
+void form_input(struct buf *out, const struct form_field *x);
+void form_help(struct buf *out, const struct form_field *x);
+void form_marks(struct buf *out, const struct form_field *x); /* form.c */
+
+/* settings.html */
+struct settings_view;
+void settings_page(struct buf *out, const struct settings_view *v);
+void settings_tab(struct buf *out, const struct settings_view *v, const char *tab,
+                  const char *label);
+
 /* rows.html: what several pages show */
 void repo_rows(struct buf *out, const struct repo_rows *v);

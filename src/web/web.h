@@ -12,6 +12,12 @@ bool web_has_twin(const struct route *route);
  * looks for that name before it takes r->twin for a suffix. */
 bool web_ends_in_name(const struct route *route);
 
+#define WEB_PASSWORD_MIN 10
+
+/* Somebody with a one-time password sees only the page on which it is changed. */
+bool web_must_change(const struct req *r);
+MUST err web_change_first(struct req *r);
+
 /* An error as a page, for people; false: this client wants it another way. */
 bool web_wants_error_page(const struct req *r);
 MUST err web_error_page(struct req *r, err e);
