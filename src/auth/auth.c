@@ -156,6 +156,15 @@ static enum access limit_by_token(const struct req *r, const struct repo *repo, 
     return open;
 }
 
+err auth_access(struct req *r, const struct repo *repo, enum access *ret)
+{
+    enum access full;
+
+    TRY(repo_access(r->store->hub, repo, auth_account(r), &full));
+    *ret = settings.require_login && !r->user ? ACCESS_NONE : limit_by_token(r, repo, full);
+    return OK;
+}
+
 /* `full` is what the user may do, `mine` what is left of it with this token. */
 static err check_access(struct req *r, const struct repo *repo, enum access need)
 {

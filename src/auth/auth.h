@@ -27,6 +27,8 @@ MUST err auth_identify(struct req *r);
  * field or X-Form-Token.  Programs with a token are not asked.  After the body was read. */
 MUST err auth_guard(struct req *r);
 bool auth_same_origin(const struct req *r);
+/* For forms that need no session (logging in): a browser says that another site sent it. */
+bool auth_is_foreign(const struct req *r);
 /* Guessing passwords: 429 with Retry-After when this name or this address failed too often. */
 MUST err auth_login_allowed(struct req *r, str name);
 void auth_login_done(struct req *r, str name, bool fits);
@@ -39,6 +41,8 @@ MUST err auth_allow(struct req *r, bool *ret_answered);
 /* A further repository.  Fails as auth_allow does: 401/404 RepoNotFound, 403 without the right. */
 MUST err auth_repo(struct req *r, enum repo_kind kind, str full_name, enum access need,
                    struct repo **ret);
+/* What is left of the user's rights in this repository with the token or session they came with. */
+MUST err auth_access(struct req *r, const struct repo *repo, enum access *ret);
 /* The same by row id, for signed tokens that name a repository. */
 MUST err auth_repo_by_id(struct req *r, int64_t id, enum access need, struct repo **ret);
 /* The namespace that the user may create repositories in; empty name: their own.  403, 404. */

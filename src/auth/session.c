@@ -98,6 +98,14 @@ bool auth_same_origin(const struct req *r)
     return str_skip(&referer, own) && (referer.len == 0 || referer.ptr[0] == '/');
 }
 
+bool auth_is_foreign(const struct req *r)
+{
+    bool is_browser = req_header(r, "Sec-Fetch-Site").ptr || req_header(r, "Origin").ptr ||
+                      req_header(r, "Referer").ptr;
+
+    return is_browser && !auth_same_origin(r);
+}
+
 err auth_guard(struct req *r)
 {
     str sent = req_header(r, "X-Form-Token");

@@ -2,6 +2,7 @@
 #include "web/error.h"
 #include "web/templates.h"
 #include "web/web.h"
+#include <string.h>
 
 static void html(struct buf *out, const void *view)
 {
@@ -37,13 +38,18 @@ bool web_wants_error_page(const struct req *r)
 
 err web_error_page(struct req *r, err e)
 {
-    struct error_view v = {e->status, e->text, r->request_id};
-    struct page p = {.title = arena_printf(r->a, "%d", e->status),
+    /* missing and hidden are one answer; people are not asked for a token but shown where to log in
+     */
+    bool is_hidden = e->code && strcmp(e->code, "RepoNotFound") == 0;
+    int status = is_hidden ? 404 : e->status;
+    str text = is_hidden ? STR("There is no such repository, or you may not see it.") : e->text;
+    struct error_view v = {status, text, r->request_id};
+    struct page p = {.title = arena_printf(r->a, "%d", status),
                      .address = STR("/"),
                      .html = html,
                      .markdown = markdown,
                      .json = json,
-                     .status = e->status};
+                     .status = status};
 
     return page_reply(r, &p, &v);
 }

@@ -59,7 +59,7 @@ err web_login_post(struct req *r)
     struct form f;
     bool fits = false;
 
-    if (!auth_same_origin(r))
+    if (auth_is_foreign(r))
         return &foreign;
     login_form(r, &f, name.ptr ? name : STR(""), form_value(r, "next"));
     TRY(auth_login_allowed(r, name));
@@ -124,7 +124,7 @@ err web_join_post(struct req *r)
 
     if (!settings.signup)
         return no_signup(r);
-    if (!auth_same_origin(r))
+    if (auth_is_foreign(r))
         return &foreign;
     TRY(auth_login_allowed(r, STR("")));
     join_form(&f, n.name.ptr ? n.name : STR(""), n.email.ptr ? n.email : STR(""));

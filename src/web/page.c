@@ -84,7 +84,8 @@ static str twin_address(struct req *r, const struct page *p, const char *word)
 
     path = str_cut(&path, '?');
     query = str_from(p->address, path.len);
-    if (str_has(path, STR("/blob/")) || str_has(path, STR("/tree/")) || path.len <= 1)
+    if (str_has(path, STR("/blob/")) || str_has(path, STR("/tree/")) ||
+        str_has(path, STR("/commit")) || str_has(path, STR("/compare/")) || path.len <= 1)
         return arena_cat(r->a, path, query.len ? query : STR(""), query.len ? STR("&") : STR("?"),
                          STR("format="), str_c(word));
     return arena_cat(r->a, path, STR("."), str_c(word), query.len ? query : STR(""));
@@ -272,6 +273,27 @@ void md_link(struct md *m, str text, str path)
     buf_add(m->out, m->base);
     html_put_path(m->out, path);
     buf_addc(m->out, ')');
+}
+
+void md_fenced(struct md *m, str text)
+{
+    size_t longest = 2, run = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        run = text.ptr[i] == '`' ? run + 1 : 0;
+        if (run > longest)
+            longest = run;
+    }
+    for (int end = 0; end < 2; end++) {
+        for (size_t i = 0; i <= longest; i++)
+            buf_addc(m->out, '`');
+        buf_addc(m->out, '\n');
+        if (end == 0) {
+            buf_add(m->out, text);
+            if (text.len && text.ptr[text.len - 1] != '\n')
+                buf_addc(m->out, '\n');
+        }
+    }
 }
 
 void md_command(struct md *m, str command)

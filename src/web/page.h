@@ -42,7 +42,8 @@ void md_heading(struct md *m, int level, str s);
 void md_fact(struct md *m, const char *key, str value); /* "- key: value"; nothing when empty */
 void md_fact_i64(struct md *m, const char *key, int64_t value);
 void md_link(struct md *m, str text, str path); /* [text](http://host/path) */
-void md_command(struct md *m, str command);     /* a fenced line for a shell */
+void md_fenced(struct md *m, str text); /* text of people, inside a fence that it cannot close */
+void md_command(struct md *m, str command); /* a fenced line for a shell */
 
 /* --- the frame: what every HTML page shows around its content --- */
 struct page_frame {

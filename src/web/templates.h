@@ -35,5 +35,41 @@ void settings_page(struct buf *out, const struct settings_view *v);
 void settings_tab(struct buf *out, const struct settings_view *v, const char *tab,
                   const char *label);
 
+/* repo_head.html */
+struct crumbs;
+struct repo_head;
+void repo_header(struct buf *out, const struct repo_head *h);
+void repo_tab(struct buf *out, const struct repo_head *h, const char *tab, const char *tail,
+              const char *label);
+void crumb_line(struct buf *out, const struct crumbs *c);
+
+/* tree.html */
+struct ref_names;
+struct tree_row;
+struct tree_view;
+void tree_page(struct buf *out, const struct tree_view *v);
+void tree_line(struct buf *out, const struct tree_row *row);
+void ref_picker(struct buf *out, const struct repo_head *h, const struct ref_names *refs,
+                const char *page);
+
+/* blob.html */
+struct blob_view;
+void blob_page(struct buf *out, const struct blob_view *v);
+void blob_lines(struct buf *out, const struct blob_view *v); /* blob.c */
+
+/* commits.html */
+struct commit_view;
+struct commits_view;
+struct diff_file;
+struct diff_view;
+struct refs_view;
+void commits_page(struct buf *out, const struct commits_view *v);
+void commit_page(struct buf *out, const struct commit_view *v);
+void diff_box(struct buf *out, const struct diff_view *v);
+void diff_lines(struct buf *out, const struct diff_file *f); /* diff.c */
+void refs_page(struct buf *out, const struct repo_head *h, const struct refs_view *v);
+void refs_rows(struct buf *out, const struct refs_view *v); /* commits.c */
+void ref_line(struct buf *out, const struct repo_head *h, str name, str rev, str commit);
+
 /* rows.html: what several pages show */
 void repo_rows(struct buf *out, const struct repo_rows *v);

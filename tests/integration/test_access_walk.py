@@ -16,6 +16,7 @@ from harness.server import BINARY, ROOT, TOKENS, plain_env
 NOTHING = ("acme/nothing", "no-such-owner/nothing")  # ids that no repository ever had
 OID, COMMIT = "0" * 64, "0" * 40
 FILL = {
+    "name": "--bad--",
     "user": "alice",
     "org": "acme",
     "rev": "main",
