@@ -1,7 +1,8 @@
 /* routes.c — which routes are pages; see web.h. */
 #include "web/web.h"
 
-static err (*const not_pages[])(struct req *) = {web_static, web_favicon};
+static err (*const not_pages[])(struct req *) = {web_static, web_favicon, web_llms,
+                                                 web_robots, web_sitemap, web_opensearch};
 
 static bool is_ours(const struct route *route)
 {

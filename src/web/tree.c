@@ -31,7 +31,7 @@ static err fill_row(struct req *r, const struct tree_view *v, struct commit_titl
 
     *row = (struct tree_row){
         .entry = e,
-        .name = name_of(e),
+        .name = is_dir ? arena_cat(r->a, name_of(e), STR("/")) : name_of(e),
         .href = arena_cat(r->a, v->head.path, is_dir ? STR("/tree/") : STR("/blob/"),
                           url_encode(r->a, v->head.rev), STR("/"), url_encode_path(r->a, e->path)),
         .size = is_dir ? STR("") : view_bytes(r->a, e->size),
@@ -126,7 +126,7 @@ static void markdown(struct md *m, const void *view)
         buf_add(m->out, STR("- "));
         buf_addc(m->out, '[');
         md_text(m, row->name);
-        buf_add(m->out, row->is_dir ? STR("/](") : STR("]("));
+        buf_add(m->out, STR("]("));
         buf_add(m->out, m->base);
         buf_add(m->out, row->href);
         buf_addc(m->out, ')');
