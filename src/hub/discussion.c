@@ -3,6 +3,7 @@
 #include "store/discussion.h"
 #include "hub/hub.h"
 #include "hub/people.h"
+#include "hub/pull.h"
 
 #define PAGE 50
 #define PAGES_MAX 1000000
@@ -45,7 +46,7 @@ static err read_query(struct req *r, struct discussion_query *q, uint64_t *ret_p
     return OK;
 }
 
-static err put_author(struct req *r, struct json_out *j, int64_t id)
+err pull_put_author(struct req *r, struct json_out *j, int64_t id)
 {
     struct account author;
 
@@ -68,7 +69,7 @@ static err put_discussion(struct req *r, struct json_out *j, const struct discus
 {
     json_obj(j);
     json_kv_i64(j, "num", d->number);
-    TRY(put_author(r, j, d->author_id));
+    TRY(pull_put_author(r, j, d->author_id));
     json_key(j, "repo");
     json_obj(j);
     json_kv_str(j, "name", r->repo->full_name);

@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#define EVENTS_MAX 1000
+
 struct number_args {
     int64_t repo_id, number;
 };
@@ -59,7 +61,7 @@ err discussion_find(struct db *db, struct arena *a, int64_t repo_id, int64_t num
     *ret = (struct discussion){0};
     TRY(db_query(db, &q,
                  SQL("SELECT id, oid, is_pull_request, status, title, description, author_id, "
-                     "base, created_at "
+                     "base, created_at, merge_commit "
                      "FROM discussion WHERE repo_id = ?1 AND number = ?2")));
     db_bind_i64(q, 1, repo_id);
     db_bind_i64(q, 2, number);
@@ -77,7 +79,75 @@ err discussion_find(struct db *db, struct arena *a, int64_t repo_id, int64_t num
             .base = db_str(q, 7, a),
             .created_at_ms = db_i64(q, 8),
         };
+    if (ret->id)
+        ret->is_merged = db_hash(q, 9, ret->merge_commit.b, sizeof ret->merge_commit.b);
     return db_error(q);
+}
+
+/* --- what happens to it --- */
+
+err discussion_events(struct db *db, struct arena *a, int64_t discussion_id,
+                      struct discussion_events *ret)
+{
+    struct discussion_events list = {arena_many(a, struct discussion_event, EVENTS_MAX), 0};
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(db, &q,
+                 SQL("SELECT oid, type, body, author_id, at FROM discussion_event "
+                     "WHERE discussion_id = ?1 ORDER BY id LIMIT 1000")));
+    db_bind_i64(q, 1, discussion_id);
+    while (list.count < EVENTS_MAX && db_next(q))
+        list.items[list.count++] = (struct discussion_event){
+            db_str(q, 0, a), db_str(q, 1, a), db_str(q, 2, a), db_i64(q, 3), db_i64(q, 4)};
+    TRY(db_error(q));
+    *ret = list;
+    return OK;
+}
+
+err discussion_event_add(struct db *tx, struct arena *a, int64_t discussion_id, int64_t author_id,
+                         str type, str body)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(tx, &q,
+                 SQL("INSERT INTO discussion_event(oid, discussion_id, author_id, type, body, at) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6)")));
+    db_bind_str(q, 1, store_oid24(a));
+    db_bind_i64(q, 2, discussion_id);
+    db_bind_i64(q, 3, author_id);
+    db_bind_str(q, 4, type);
+    db_bind_str(q, 5, body);
+    db_bind_i64(q, 6, clock_ms());
+    return db_run(q);
+}
+
+err discussion_set_status(struct db *tx, struct arena *a, const struct discussion *d,
+                          int64_t user_id, str from, str or_from, str to, str comment,
+                          const oid *merge_commit)
+{
+    {
+        AUTO_STMT struct db_stmt *q = NULL;
+
+        TRY(db_query(tx, &q,
+                     SQL("UPDATE discussion SET status = ?2, updated_at = ?3, "
+                         "merge_commit = coalesce(?4, merge_commit) "
+                         "WHERE id = ?1 AND status IN (?5, ?6)")));
+        db_bind_i64(q, 1, d->id);
+        db_bind_str(q, 2, to);
+        db_bind_i64(q, 3, clock_ms());
+        if (merge_commit)
+            db_bind_hash(q, 4, *merge_commit);
+        else
+            db_bind_null(q, 4);
+        db_bind_str(q, 5, from);
+        db_bind_str(q, 6, or_from);
+        TRY(db_run(q));
+        if (db_changes(q) == 0)
+            return err_new(a, 409, NULL, "This is not open any more; reload and look again.");
+    }
+    if (comment.len)
+        TRY(discussion_event_add(tx, a, d->id, user_id, STR("comment"), comment));
+    return discussion_event_add(tx, a, d->id, user_id, STR("status-change"), to);
 }
 
 err discussion_is_author(struct db *db, int64_t repo_id, int64_t user_id, bool *ret)

@@ -30,5 +30,6 @@ bool web_has_twin(const struct route *route)
 
 bool web_ends_in_name(const struct route *route)
 {
-    return str_ends(route->pattern, STR("{repo}")) || str_ends(route->pattern, STR("{user}"));
+    return str_ends(route->pattern, STR("{repo}")) || str_ends(route->pattern, STR("{user}")) ||
+           str_ends(route->pattern, STR("{num}"));
 }

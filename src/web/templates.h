@@ -71,5 +71,11 @@ void refs_page(struct buf *out, const struct repo_head *h, const struct refs_vie
 void refs_rows(struct buf *out, const struct refs_view *v); /* commits.c */
 void ref_line(struct buf *out, const struct repo_head *h, str name, str rev, str commit);
 
+/* pulls.html */
+struct pull_view;
+struct pulls_view;
+void pulls_page(struct buf *out, const struct pulls_view *v);
+void pull_page(struct buf *out, const struct pull_view *v);
+
 /* rows.html: what several pages show */
 void repo_rows(struct buf *out, const struct repo_rows *v);

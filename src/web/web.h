@@ -8,8 +8,8 @@
 
 /* May a path that ends in .md or .json be a twin of this route?  Only pages have twins. */
 bool web_has_twin(const struct route *route);
-/* Is the last segment a name that people chose, which may end in ".md" itself?  Its handler then
- * looks for that name before it takes r->twin for a suffix. */
+/* Does the pattern end in a parameter, so that it fits a path with ".md" behind it too?  A name may
+ * really end so: its handler looks for that name before it takes r->twin for a suffix. */
 bool web_ends_in_name(const struct route *route);
 
 #define WEB_PASSWORD_MIN 10

@@ -1,56 +1,13 @@
 """Signing in: a browser's session and its forms, and `hf auth login` by device code."""
 
-import http.cookiejar
 import re
 import subprocess
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 
 import pytest
 
-from harness.server import plain_env
-
-PASSWORD = "correct horse battery"
-
-
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None
-
-
-class Browser:
-    """Keeps cookies, sends what a browser sends, fills in the form token."""
-
-    def __init__(self, hub):
-        self.hub, self.jar = hub, http.cookiejar.CookieJar()
-        self.opener = urllib.request.build_opener(NoRedirect, urllib.request.ProxyHandler({}),
-                                                  urllib.request.HTTPCookieProcessor(self.jar))
-
-    def open(self, method, path, fields=None, **headers):
-        data = None if fields is None else urllib.parse.urlencode(fields).encode()
-        request = urllib.request.Request(self.hub.url + path, data, method=method)
-        request.add_header("Accept", "text/html")
-        for name, value in headers.items():
-            request.add_header(name.replace("_", "-"), value)
-        try:
-            answer = self.opener.open(request, timeout=30)
-        except urllib.error.HTTPError as e:
-            answer = e
-        answer.text = answer.read().decode()
-        return answer
-
-    def get(self, path):
-        return self.open("GET", path)
-
-    def post(self, path, page=None, site="same-origin", **fields):
-        """Posts what the form of `page` holds in hidden fields, and `fields`."""
-        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', self.get(page or path).text))
-        return self.open("POST", path, {**hidden, **fields}, Sec_Fetch_Site=site)
-
-    def login(self, name="alice", password=PASSWORD):
-        return self.post("/login", name=name, password=password)
+from harness.browser import PASSWORD, Browser
 
 
 @pytest.fixture
