@@ -25,6 +25,10 @@ MUST err hub_revision(struct req *r, struct revision *ret);
 err hub_no_entry(struct req *r, str path);
 struct commit_author hub_author(struct req *r); /* of the authenticated user */
 
+/* list.c: what the query string asks of a list of q->kind (conditions, order, cursor, viewer; not the
+ * limit).  *ret_nothing: a condition that no repository meets. */
+MUST err hub_list_query(struct req *r, struct repo_query *q, bool *ret_nothing);
+
 /* card.c: what README.md and the other files say about a repository; set as commit_facts. */
 MUST err hub_facts(struct store *s, struct arena *a, const struct repo *r, struct odb *odb,
                    oid head, struct repo_facts *ret);

@@ -43,6 +43,7 @@ static const struct {
 } tag_params[] = {
     {"filter", "", M | D | S},
     {"tags", "", M | D | S},
+    {"other", "", M | D | S},
     {"pipeline_tag", "", M},
     {"task", "", M},
     {"library", "", M},
@@ -314,6 +315,19 @@ static err write_page(struct listing *l, struct json_out *j, str *ret_cursor)
         TRY(hub_info_json(l->r, j, &list.items[i], &l->want, NULL));
     json_arr_end(j);
     *ret_cursor = list.cursor;
+    return OK;
+}
+
+err hub_list_query(struct req *r, struct repo_query *q, bool *ret_nothing)
+{
+    struct listing l = {.r = r, .q = {.kind = q->kind}};
+
+    l.q.viewer = hub_viewer(r, &l.q.sees_all);
+    TRY(add_conditions(&l));
+    TRY(read_order(&l));
+    l.q.cursor = req_query(r, "cursor");
+    *q = l.q;
+    *ret_nothing = l.nothing;
     return OK;
 }
 

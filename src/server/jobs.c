@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "store/device_login.h"
+#include "store/facets.h"
 #include "store/repo.h"
 #include "store/session.h"
 #include "store/stat.h"
@@ -38,6 +39,12 @@ static err job_clear_deleted(struct store *s, struct arena *a)
 static err job_expire_uploads(struct store *s, struct arena *a)
 {
     return upload_expire(s, a);
+}
+
+static err job_trim_facets(struct store *s, struct arena *a)
+{
+    (void)a;
+    return facets_trim(s);
 }
 
 static err job_expire_logins(struct store *s, struct arena *a)

@@ -12,6 +12,8 @@ struct xorb_cache *xorb_cache_new(void);
 void xorb_cache_free(struct xorb_cache *c); /* accepts NULL */
 struct sign_keys *sign_keys_new(void);
 void sign_keys_free(struct sign_keys *k); /* accepts NULL */
+struct facets *facets_new(void);
+void facets_free(struct facets *f); /* accepts NULL */
 struct upload_runs *upload_runs_new(void);
 void upload_runs_free(struct upload_runs *u); /* accepts NULL */
 

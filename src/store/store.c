@@ -99,6 +99,7 @@ static err open_all(struct store *s, struct arena *a)
     s->keys = sign_keys_new();
     s->uploads = upload_runs_new();
     s->names = names_new();
+    s->facets = facets_new();
     return OK;
 }
 
@@ -138,6 +139,7 @@ void store_close(struct store *s)
     if (s->counters && s->stats && stat_flush(s)) {
         /* counters of the last second: documented as what may be lost */
     }
+    facets_free(s->facets);
     names_free(s->names);
     upload_runs_free(s->uploads);
     sign_keys_free(s->keys);

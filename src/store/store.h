@@ -36,6 +36,7 @@ struct store {
     struct sign_keys *keys;      /* sign.c: the signing keys as last read */
     struct upload_runs *uploads; /* upload.c: completions that are running */
     struct names *names;         /* names.c: token → user, name → repository */
+    struct facets *facets;       /* facets.c: the tags of all repositories */
 };
 
 /* Opens or creates DATA.  Fails with code "DataLocked" when another serve has it, "DataNewer" when

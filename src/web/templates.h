@@ -77,5 +77,13 @@ struct pulls_view;
 void pulls_page(struct buf *out, const struct pulls_view *v);
 void pull_page(struct buf *out, const struct pull_view *v);
 
+/* list.html */
+struct facet_group;
+struct list_view;
+void list_page(struct buf *out, const struct list_view *v);
+void list_form(struct buf *out, const struct list_view *v);
+void list_sort(struct buf *out, const struct list_view *v, const char *value, const char *label);
+void facet_box(struct buf *out, const struct facet_group *g);
+
 /* rows.html: what several pages show */
 void repo_rows(struct buf *out, const struct repo_rows *v);
