@@ -1,5 +1,6 @@
 /* main.c — picks a command. */
 #include "admin/admin.h"
+#include "base/version.h"
 #include "server/serve.h"
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 static int version(int argc, char **argv)
 {
     (void)argc, (void)argv;
-    printf("hearth 0.1.0\n");
+    printf("hearth " HEARTH_VERSION "\n");
     return 0;
 }
 
@@ -26,6 +27,11 @@ static const struct {
     {"serve", server_serve, "run the hub"},
     {"admin", admin_main, "users, tokens and organizations, also beside a running hub"},
     {"export", admin_export, "write repositories as bare git repositories with their large files"},
+    {"fsck", admin_fsck, "check every stored byte, also beside a running hub"},
+    {"gc", admin_gc, "clear away what nobody needs any more, also beside a running hub"},
+    {"scrub", admin_scrub, "read everything stored once and check it, also beside a running hub"},
+    {"backup", admin_backup, "the whole hub into a folder, also while it runs"},
+    {"restore", admin_restore, "a data directory from a backup"},
     {"routes", routes, "list every address the hub answers"},
     {"version", version, "print the version"},
 };

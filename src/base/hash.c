@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The hasher is OpenSSL's context under another name; it knows its digest itself. */
@@ -151,6 +152,34 @@ blake3 blake3_keyed(const unsigned char key[32], const void *p, size_t len)
     blake3_hasher_init_keyed(&h, key);
     blake3_hasher_update(&h, p, len);
     blake3_hasher_finalize(&h, out.b, sizeof out.b);
+    return out;
+}
+
+struct blake3_stream {
+    blake3_hasher h;
+};
+
+struct blake3_stream *blake3_new(const unsigned char key[32])
+{
+    struct blake3_stream *s = malloc(sizeof *s);
+
+    if (!s)
+        abort();
+    blake3_hasher_init_keyed(&s->h, key);
+    return s;
+}
+
+void blake3_add(struct blake3_stream *s, const void *p, size_t len)
+{
+    blake3_hasher_update(&s->h, p, len);
+}
+
+blake3 blake3_end(struct blake3_stream *s)
+{
+    blake3 out;
+
+    blake3_hasher_finalize(&s->h, out.b, sizeof out.b);
+    free(s);
     return out;
 }
 

@@ -29,6 +29,10 @@ sha1 sha1_of(const void *p, size_t len);
 sha256 sha256_of(const void *p, size_t len);
 sha256 hmac_sha256(str key, str message);
 blake3 blake3_keyed(const unsigned char key[32], const void *p, size_t len);
+struct blake3_stream; /* the same, bytes by bytes; heap object */
+struct blake3_stream *blake3_new(const unsigned char key[32]);
+void blake3_add(struct blake3_stream *s, const void *p, size_t len);
+blake3 blake3_end(struct blake3_stream *s); /* frees s */
 
 bool sha256_from_hex(str hex, sha256 *ret); /* exactly 64 digits, either case */
 str sha256_hex(struct arena *a, sha256 h);

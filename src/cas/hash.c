@@ -4,6 +4,7 @@
 #include "cas/bytes.h"
 
 #include <assert.h>
+#include <string.h>
 
 static const unsigned char data_key[32] = {
     0x66, 0x97, 0xf5, 0x77, 0x5b, 0x95, 0x50, 0xde, 0x31, 0x35, 0xcb, 0xac, 0xa5, 0x97, 0x18, 0x1c,
@@ -90,6 +91,20 @@ chunk_hash chunk_hash_of(const void *p, size_t len)
 
     keyed(data_key, p, len, h.b);
     return h;
+}
+
+struct blake3_stream *chunk_hash_begin(void)
+{
+    return blake3_new(data_key);
+}
+
+chunk_hash chunk_hash_end(struct blake3_stream *s)
+{
+    blake3 h = blake3_end(s);
+    chunk_hash out;
+
+    memcpy(out.b, h.b, sizeof out.b);
+    return out;
 }
 
 bool chunk_hash_is_eligible(chunk_hash h)

@@ -34,6 +34,9 @@ CAS_HASH_TYPE(file_hash)
 CAS_HASH_TYPE(range_hash)
 
 chunk_hash chunk_hash_of(const void *p, size_t len);
+/* The same for bytes that arrive in pieces: begin, blake3_add() each, end (which frees it). */
+struct blake3_stream *chunk_hash_begin(void);
+chunk_hash chunk_hash_end(struct blake3_stream *s);
 /* May this chunk be asked for in global deduplication?  (One in 1024; the first chunk of a file
  * is eligible too, which the hash cannot tell.) */
 bool chunk_hash_is_eligible(chunk_hash h);

@@ -46,6 +46,13 @@ bool xorb_builder_fits(const struct xorb_builder *b, size_t raw_len)
            xorb_list_phys(&b->list) + CHUNK_HEAD + raw_len <= XORB_CUT_BODY;
 }
 
+bool xorb_builder_has_room(const struct xorb_builder *b, uint32_t chunks, uint64_t raw_len)
+{
+    return chunks <= XORB_CHUNKS_MAX - b->list.count &&
+           xorb_list_raw(&b->list) + raw_len <= XORB_CUT_RAW &&
+           xorb_list_phys(&b->list) + (uint64_t)chunks * CHUNK_HEAD + raw_len <= XORB_CUT_BODY;
+}
+
 err xorb_builder_add(struct xorb_builder *b, chunk_hash h, const struct chunk_packed *c,
                      uint32_t *ret_chunk)
 {

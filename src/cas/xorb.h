@@ -76,6 +76,8 @@ void xorb_builder_free(struct xorb_builder *b); /* accepts NULL */
 uint32_t xorb_builder_count(const struct xorb_builder *b);
 /* Is there room for one more chunk of this raw length?  When not, end this xorb first. */
 bool xorb_builder_fits(const struct xorb_builder *b, size_t raw_len);
+/* The same for many chunks at once, of so many raw bytes together. */
+bool xorb_builder_has_room(const struct xorb_builder *b, uint32_t chunks, uint64_t raw_len);
 /* Appends a chunk; *ret_chunk is its number.  Fails only when the sink fails; the xorb is then
  * lost (xorb_builder_reset). */
 MUST err xorb_builder_add(struct xorb_builder *b, chunk_hash h, const struct chunk_packed *c,
@@ -89,8 +91,10 @@ const chunk_hash *xorb_builder_chunks(const struct xorb_builder *b);
 /* --- verifier: constant memory --- */
 
 struct xorb_verifier;
-/* The decoder is borrowed for the life of the verifier. */
+/* The decoder is borrowed for the life of the verifier, or until another is given. */
 struct xorb_verifier *xorb_verifier_new(struct chunk_decoder *d);
+/* The decoder for the feeds to come: an upload that waits for its client holds none (NULL). */
+void xorb_verifier_use(struct xorb_verifier *v, struct chunk_decoder *d);
 void xorb_verifier_free(struct xorb_verifier *v); /* accepts NULL */
 /* The next bytes of an upload or a stored file.  The first *ret_body of them belong to the body;
  * what follows is a footer, which is compared in the end and not kept.

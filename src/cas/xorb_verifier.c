@@ -64,6 +64,11 @@ struct xorb_verifier *xorb_verifier_new(struct chunk_decoder *d)
     return v;
 }
 
+void xorb_verifier_use(struct xorb_verifier *v, struct chunk_decoder *d)
+{
+    v->decoder = d;
+}
+
 void xorb_verifier_free(struct xorb_verifier *v)
 {
     if (!v)

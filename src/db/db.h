@@ -39,6 +39,7 @@ struct db_config {
     int page_size;     /* 0: 4096 */
     int readers;       /* connections kept for reading; 0: 2 per core */
     bool shared;       /* another process may be the server: synchronous=FULL, no syncer */
+    bool frozen;       /* a file that nobody changes: only read, not migrated, no other file made */
     bool grouping_off; /* for bench and tests: every commit syncs alone */
     int sync_delay_ms; /* for bench: injected before each fdatasync */
     const struct db_migration *migrations;
@@ -90,9 +91,21 @@ bool db_hash(struct db_stmt *q, int column, void *dst, size_t len);
 /* A unique index refused the row.  Compare by address: if (e == &db_unique) … */
 extern const struct err_info db_unique;
 
+/* Tables, indexes and columns against those that these migrations make: *ret is the name of the
+ * first one that differs, ptr NULL when none does. */
+MUST err db_schema_differs(struct db *db, struct arena *a, const struct db_migration *migrations,
+                           size_t count, str *ret);
+
 /* Changes whenever any process committed to the file (PRAGMA data_version of one connection plus
  * our own commits): for caches.  Cheap. */
 uint64_t db_generation(struct db *db);
+
+/* Writes one snapshot of the database into the new file `path` (it must not exist, or be empty),
+ * compacted, and syncs the file; its name in the folder is for the caller to sync.  507 when that
+ * disk is full; what was written stays.  It is one read transaction of a connection of its own:
+ * nobody waits for it, but the WAL cannot shrink meanwhile.  The copy is an ordinary database
+ * without a WAL. */
+MUST err db_copy_into(struct db *db, struct arena *a, const char *path);
 
 struct db_stats {
     uint64_t commits, syncs;

@@ -16,6 +16,7 @@
  */
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "db/db.h"
 #include <assert.h>
 #include <errno.h>
@@ -125,14 +126,28 @@ static err run_text(struct db_conn *c, const char *sql)
     return rc == SQLITE_OK ? OK : conn_error(c, sqlite3_extended_errcode(c->handle), sql);
 }
 
-static sqlite3 *open_handle(const char *path, int *ret_rc)
+/* SQLite takes a file for unchanging only when a URI says so. */
+static int open_frozen(const char *path, sqlite3 **ret)
+{
+    struct arena *a = arena_new(0);
+    str uri = arena_cat(a, STR("file:"), url_encode_path(a, str_c(path)), STR("?immutable=1"));
+    int rc = sqlite3_open_v2(
+        str_z(a, uri), ret,
+        SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+
+    arena_free(a);
+    return rc;
+}
+
+static sqlite3 *open_handle(const struct db_config *c, int *ret_rc)
 {
     sqlite3 *h = NULL;
 
-    *ret_rc = sqlite3_open_v2(path, &h,
-                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                                  SQLITE_OPEN_EXRESCODE,
-                              NULL);
+    *ret_rc = c->frozen ? open_frozen(c->path, &h)
+                        : sqlite3_open_v2(c->path, &h,
+                                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                                              SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                                          NULL);
     if (*ret_rc != SQLITE_OK) {
         sqlite3_close(h);
         return NULL;
@@ -170,7 +185,7 @@ static err conn_new(struct arena *a, struct db *db, struct db_conn **ret)
     c->db = db;
     c->tx->magic = DB_MAGIC;
     c->tx->conn = c;
-    c->handle = open_handle(db->path, &rc);
+    c->handle = open_handle(&db->config, &rc);
     if (!c->handle) {
         conn_free(c);
         return err_internal(a, "cannot open %s: %s", db->path, sqlite3_errstr(rc));
@@ -627,6 +642,9 @@ bool db_hash(struct db_stmt *q, int column, void *dst, size_t len)
 
 /* --- open and close --- */
 
+static const char VERSION_TABLE[] =
+    "CREATE TABLE IF NOT EXISTS schema_version(version INTEGER NOT NULL)";
+
 static err schema_version(struct db *db, int *ret)
 {
     AUTO_STMT struct db_stmt *q = NULL;
@@ -656,21 +674,22 @@ static err migrate_one(struct db *tx, void *arg)
 static err create_version_table(struct db *tx, void *arg)
 {
     (void)arg;
-    return db_exec(tx, SQL("CREATE TABLE IF NOT EXISTS schema_version(version INTEGER NOT NULL)"));
+    return db_exec(tx, (struct sql){VERSION_TABLE});
 }
 
 static err migrate(struct arena *a, struct db *db)
 {
     int have = 0, known = (int)db->config.migration_count;
 
-    TRY(db_write(db, create_version_table, NULL));
+    if (!db->config.frozen)
+        TRY(db_write(db, create_version_table, NULL));
     TRY(schema_version(db, &have));
     if (have > known)
         return err_new(a, 500, "DataNewer",
                        "%s was written by a newer hearth (schema %d, this program knows %d); "
                        "start the newer program, or restore a backup made before the upgrade.",
                        db->path, have, known);
-    for (int i = have; i < known; i++) {
+    for (int i = have; i < known && !db->config.frozen; i++) {
         struct db_migration m = db->config.migrations[i];
 
         assert(m.version == i + 1);
@@ -735,9 +754,11 @@ static err open_hold(struct arena *a, struct db *db)
     char pragma[128];
     int rc, on = 1;
 
-    db->hold = open_handle(db->path, &rc);
+    db->hold = open_handle(&db->config, &rc);
     if (!db->hold)
         return err_internal(a, "cannot open %s: %s", db->path, sqlite3_errstr(rc));
+    if (db->config.frozen)
+        return OK;
     snprintf(pragma, sizeof pragma, "PRAGMA page_size=%d; PRAGMA journal_mode=WAL;",
              db->config.page_size ? db->config.page_size : 4096);
     sqlite3_file_control(db->hold, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
@@ -765,6 +786,7 @@ static struct db *db_alloc(const struct db_config *c)
     snprintf(db->wal_path, len + 5, "%s-wal", c->path);
     db->magic = DB_MAGIC;
     db->config = *c;
+    db->config.path = db->path;
     if (db->config.readers <= 0)
         db->config.readers = 2 * (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (db->config.readers > READERS_MAX)
@@ -789,7 +811,7 @@ err db_open(struct arena *a, const struct db_config *c, struct db **ret)
     e = open_hold(a, db);
     if (!e)
         e = conn_new(a, db, &db->writer);
-    if (!e && !c->shared && !c->grouping_off) {
+    if (!e && !c->shared && !c->frozen && !c->grouping_off) {
         if (pthread_create(&db->syncer, NULL, syncer_main, db) != 0)
             e = err_os(a, "pthread_create", c->path);
         db->has_syncer = !e;
@@ -820,7 +842,7 @@ void db_close(struct db *db)
     for (int i = 0; i < db->idle_count; i++)
         conn_free(db->idle[i]);
     conn_free(db->writer);
-    if (db->hold && !db->config.shared)
+    if (db->hold && !db->config.shared && !db->config.frozen)
         sqlite3_wal_checkpoint_v2(db->hold, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_close(db->hold);
     fd_close(&db->wal_fd);
@@ -834,6 +856,75 @@ void db_close(struct db *db)
     free(db->wal_path);
     db->magic = 0;
     free(db);
+}
+
+/* --- is the schema what it should be? --- */
+
+static const char SCHEMA[] = "SELECT name, type || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM "
+                             "sqlite_master ORDER BY name, type";
+
+/* An empty database in memory that went through the migrations. */
+static sqlite3 *reference(const struct db_migration *migrations, size_t count)
+{
+    int rc;
+    sqlite3 *h = open_handle(&(struct db_config){.path = ":memory:"}, &rc);
+
+    if (h && sqlite3_exec(h, VERSION_TABLE, NULL, NULL, NULL) != SQLITE_OK)
+        rc = SQLITE_ERROR;
+    for (size_t i = 0; h && rc == SQLITE_OK && i < count; i++)
+        rc = sqlite3_exec(h, migrations[i].sql, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        return h;
+    sqlite3_close(h);
+    return NULL;
+}
+
+static str column_of(sqlite3_stmt *s, int column)
+{
+    const char *p = sqlite3_column_blob(s, column);
+
+    return (str){p ?: "", (size_t)sqlite3_column_bytes(s, column)};
+}
+
+/* Steps both lists in the order of names. */
+static err compare_schemas(sqlite3_stmt *want, struct db_stmt *q, struct arena *a, str *ret)
+{
+    for (;;) {
+        bool here = db_next(q), there = sqlite3_step(want) == SQLITE_ROW;
+
+        TRY(db_error(q));
+        if (!here && !there)
+            return OK;
+        if (here && there && str_eq(db_view(q, 0), column_of(want, 0)) &&
+            str_eq(db_view(q, 1), column_of(want, 1)))
+            continue;
+        *ret = arena_str(a, there ? column_of(want, 0) : db_view(q, 0));
+        return OK;
+    }
+}
+
+err db_schema_differs(struct db *db, struct arena *a, const struct db_migration *migrations,
+                      size_t count, str *ret)
+{
+    sqlite3 *h = reference(migrations, count);
+    sqlite3_stmt *want = NULL;
+    err e;
+
+    *ret = STR_NONE;
+    if (!h || sqlite3_prepare_v2(h, SCHEMA, -1, &want, NULL) != SQLITE_OK) {
+        sqlite3_close(h);
+        return err_internal(a, "cannot make a schema to compare with");
+    }
+    {
+        AUTO_STMT struct db_stmt *q = NULL;
+
+        e = db_query(db, &q, (struct sql){SCHEMA});
+        if (!e)
+            e = compare_schemas(want, q, a, ret);
+    }
+    sqlite3_finalize(want);
+    sqlite3_close(h);
+    return e;
 }
 
 /* --- what others did --- */
@@ -876,4 +967,37 @@ struct db_stats db_stats(struct db *db)
 const char *db_path(const struct db *db)
 {
     return db->path;
+}
+
+/* --- a copy --- */
+
+static err copy_into(struct db_conn *c, const char *path)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = sqlite3_prepare_v2(c->handle, "VACUUM INTO ?1", -1, &q, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(q, 1, path, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(q);
+    sqlite3_finalize(q);
+    return rc == SQLITE_DONE ? OK : conn_error(c, rc, "VACUUM INTO");
+}
+
+err db_copy_into(struct db *db, struct arena *a, const char *path)
+{
+    AUTO_FD int fd = -1;
+    struct db_conn *c = NULL;
+    err e;
+
+    assert(db->magic == DB_MAGIC && !db->conn);
+    TRY(conn_new(a, db, &c));
+    assert(c);
+    e = err_copy(a, copy_into(c, path));
+    conn_free(c);
+    TRY(e);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return err_os(a, "open", path);
+    return fsync(fd) ? err_os(a, "fsync", path) : OK;
 }

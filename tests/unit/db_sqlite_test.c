@@ -559,6 +559,49 @@ static void a_commit_moves_the_generation(void **state)
         assert_int_equal(db_generation(w->db), last);
 }
 
+/* --- copies --- */
+
+static void *put_on(void *arg)
+{
+    struct db *db = arg;
+
+    for (int n = 0; n < 300; n++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "%d", n);
+        check_ok(put_item(db, str_c(name), n));
+    }
+    return NULL;
+}
+
+/* Items are numbered as they come: a copy of one moment has no gap. */
+static void a_copy_is_of_one_moment(void **state)
+{
+    struct db_world *w = *state;
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, put_on, w->db), 0);
+    for (int i = 0; i < 8; i++) {
+        struct db_config c = db_world_config(w);
+        struct db *copy;
+        int64_t before = must_number(w->db, ITEMS), count;
+
+        c.path = arena_printf(w->a, "%s/a copy %d%%?.db", w->dir.path, i).ptr;
+        c.frozen = true;
+        check_ok(db_copy_into(w->db, w->a, c.path));
+        check_ok(db_open(w->a, &c, &copy));
+        count = must_number(copy, ITEMS);
+        assert_true(count >= before);
+        assert_int_equal(must_number(copy, SQL("SELECT coalesce(max(n) + 1, 0) FROM item")), count);
+        check_sound(copy);
+        assert_non_null(put_item(copy, STR("new"), 1)); /* frozen */
+        db_close(copy);
+        assert_int_equal(access(arena_printf(w->a, "%s-wal", c.path).ptr, F_OK), -1);
+        check_fails(db_copy_into(w->db, w->a, c.path), 500); /* it is there already */
+    }
+    pthread_join(thread, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -580,6 +623,7 @@ int main(void)
         cmocka_unit_test(fifty_writers_share_their_syncs),
         cmocka_unit_test(without_grouping_every_commit_syncs),
         cmocka_unit_test_setup_teardown(a_commit_moves_the_generation, begin, end),
+        cmocka_unit_test_setup_teardown(a_copy_is_of_one_moment, begin, end),
     };
 
     unsetenv("HEARTH_DB_RERUN");
