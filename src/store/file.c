@@ -2,12 +2,20 @@
 #include "store/file.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "store/xorb.h"
 
 #define REPO_FILE_PAGE_MAX 1000
+#define USE_RENEW_MS 86400000 /* how old a promise may be before it is written again */
+#define USE_BATCH 1000
 
-static const struct sql FIND =
-    SQL_INIT("SELECT repo_file.size, file_id, state, file.hash FROM repo_file "
-             "LEFT JOIN file ON file.id = file_id WHERE repo_id = ?1 AND sha256 = ?2");
+static const struct sql FIND = SQL_INIT(
+    "SELECT repo_file.size, file_id, state, file.hash, pusher_id, file.size FROM repo_file "
+    "LEFT JOIN file ON file.id = file_id WHERE repo_id = ?1 AND sha256 = ?2");
+static const struct sql TOUCH =
+    SQL_INIT("UPDATE repo_file SET used_at = ?3 WHERE repo_id = ?1 AND sha256 = ?2");
+static const struct sql USED_AT = SQL_INIT("SELECT CASE WHEN used_at > pushed_at THEN used_at ELSE "
+                                           "pushed_at END FROM repo_file WHERE repo_id = ?1 AND "
+                                           "sha256 = ?2");
 static const struct sql HAS_FILE = SQL_INIT("SELECT 1 FROM file WHERE id = ?1");
 /* Bytes that were verified replace a claim, or the same bytes that were cut in another way. */
 static const struct sql ADD =
@@ -61,10 +69,85 @@ err repo_file_find(struct db *db, int64_t repo_id, sha256 h, struct content *ret
     c.size = (uint64_t)db_i64(q, 0);
     c.file_id = db_i64(q, 1);
     c.is_verified = str_eq(db_view(q, 2), STR("verified"));
+    c.pusher_id = db_is_null(q, 4) ? 0 : db_i64(q, 4);
+    if (c.file_id && !db_is_null(q, 5) && db_i64(q, 5) != (int64_t)c.size)
+        return &data_corrupt; /* one of the two rows is damaged */
     if (c.file_id && !db_hash(q, 3, c.hash.b, sizeof c.hash.b))
         *ret_found = false; /* its file row is gone: the repository has to get the bytes again */
     else
         *ret = c;
+    return OK;
+}
+
+struct using
+{
+    int64_t repo_id, now_ms;
+    const sha256 *files; /* of one batch */
+    size_t count, missing, old;
+};
+
+static err used_at(struct db *db, int64_t repo_id, sha256 h, int64_t *ret, bool *ret_found)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(db, &q, USED_AT));
+    db_bind_i64(q, 1, repo_id);
+    db_bind_hash(q, 2, h);
+    *ret_found = db_next(q);
+    *ret = *ret_found ? db_i64(q, 0) : 0;
+    return db_error(q);
+}
+
+static err touch(struct db *tx, int64_t repo_id, sha256 h, int64_t now_ms)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(tx, &q, TOUCH));
+    db_bind_i64(q, 1, repo_id);
+    db_bind_hash(q, 2, h);
+    db_bind_i64(q, 3, now_ms);
+    return db_run(q);
+}
+
+static err count_old(struct db *db, void *arg)
+{
+    struct using *x = arg;
+    bool found;
+    int64_t at;
+
+    x->missing = x->old = 0;
+    for (size_t i = 0; i < x->count; i++) {
+        TRY(used_at(db, x->repo_id, x->files[i], &at, &found));
+        x->missing += !found;
+        x->old += found && x->now_ms - at >= USE_RENEW_MS;
+    }
+    return OK;
+}
+
+static err use_fn(struct db *tx, void *arg)
+{
+    struct using *x = arg;
+
+    TRY(count_old(tx, x));
+    for (size_t i = 0; i < x->count; i++)
+        TRY(touch(tx, x->repo_id, x->files[i], x->now_ms));
+    return OK;
+}
+
+err repo_file_use(struct db *db, int64_t repo_id, const sha256 *files, size_t count,
+                  size_t *ret_missing)
+{
+    struct using x = {.repo_id = repo_id, .now_ms = clock_ms()};
+
+    *ret_missing = 0;
+    for (size_t i = 0; i < count; i += USE_BATCH) {
+        x.files = files + i;
+        x.count = count - i < USE_BATCH ? count - i : USE_BATCH;
+        TRY(db_read(db, count_old, &x));
+        if (x.old > 0)
+            TRY(db_write(db, use_fn, &x));
+        *ret_missing += x.missing;
+    }
     return OK;
 }
 
@@ -121,7 +204,9 @@ static err add(struct db *tx, void *arg)
     if (!there)
         return &vanished;
     TRY(has(tx, x->repo_id, c->sha256, &had));
-    if (!had)
+    if (had)
+        TRY(touch(tx, x->repo_id, c->sha256, x->now_ms));
+    else
         TRY(grow(tx, x->repo_id, c->size)); /* quotas and lists count it from here on */
     TRY(db_query(tx, &q, ADD));
     db_bind_i64(q, 1, x->repo_id);

@@ -13,7 +13,8 @@ struct content {
     file_hash hash;  /* Xet file hash */
     sha256 sha256;
     uint64_t size;
-    bool is_verified; /* false: the SHA-256 is a claim of a shard */
+    bool is_verified;  /* false: the SHA-256 is a claim of a shard … */
+    int64_t pusher_id; /* … that this user sent; set by repo_file_find, 0: not known */
 };
 
 /* --- taking in: SHA-256, chunking, hashing, deduplication, xorbs; constant memory --- */
@@ -29,6 +30,15 @@ void intake_drop(struct intake *in); /* accepts NULL */
 /* --- which repository has what --- */
 MUST err repo_file_find(struct db *db, int64_t repo_id, sha256 h, struct content *ret,
                         bool *ret_found);
+/* The Xet hashes of many contents of one repository; zero where it has none, and for the empty
+ * one. */
+MUST err repo_file_hashes(struct db *db, int64_t repo_id, const sha256 *files, size_t count,
+                          file_hash *ret);
+/* Contents that somebody is going to refer to, because a commit names them or a client was told
+ * that they need not be sent: gc leaves them alone for another GC_FILE_GRACE_MS, durable on return.
+ * *ret_missing: how many of them the repository does not have (any more). */
+MUST err repo_file_use(struct db *db, int64_t repo_id, const sha256 *files, size_t count,
+                       size_t *ret_missing);
 /* Registers a content for a repository; a second time changes nothing, but that a verified content
  * replaces a claimed one, and a repaired one what was damaged. */
 MUST err repo_file_add(struct db *db, int64_t repo_id, const struct content *c, int64_t user_id);

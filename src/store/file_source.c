@@ -19,9 +19,12 @@
 #define STREAM_MAGIC 0x73747265u
 _Static_assert(OUT_BYTES <= SOURCE_BYTES_MAX, "a fill gives at most this many bytes");
 
+/* The index names the row, and the row says itself whose terms these are: a damaged index gives no
+ * other content. */
 static const struct sql PART =
-    SQL_INIT("SELECT first, terms FROM file_part WHERE file_id = ?1 AND first <= ?2 "
-             "ORDER BY first DESC LIMIT 1");
+    SQL_INIT("SELECT t.first, t.terms, t.file_id, i.first FROM file_part AS i LEFT JOIN file_part "
+             "AS t ON t.id = i.id WHERE i.file_id = ?1 AND i.first <= ?2 ORDER BY i.first DESC "
+             "LIMIT 1");
 
 struct stream {
     struct source source; /* first, so that it is a source */
@@ -52,6 +55,8 @@ static err read_part(struct stream *s)
     db_bind_i64(q, 2, (int64_t)s->at);
     if (!db_next(q))
         return db_error(q) ?: &data_corrupt;
+    if (db_i64(q, 2) != s->file_id || db_i64(q, 0) != db_i64(q, 3))
+        return &data_corrupt;
     packed = db_view(q, 1);
     free(s->packed);
     s->packed = malloc(packed.len + 1);

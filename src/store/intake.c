@@ -6,7 +6,7 @@
  *
  * A chunk is looked for, in this order: where the run of known chunks before it goes on; in the
  * xorb being built; in the few xorbs this upload finished or matched last; in the table chunk_key.
- * The table holds few chunks (intake_is_sampled), so it is asked only for chunks that may be in it.
+ * The table holds few chunks (chunk_is_sampled), so it is asked only for chunks that may be in it.
  *
  * Nothing is visible before intake_end(): finished xorbs are files without rows, each under a
  * generation of its own, so that they can be removed when the upload fails, whatever others do.
@@ -74,12 +74,14 @@ err intake_new(struct store *s, struct arena *a, struct intake **ret)
     merkle_init(&in->tree);
     in->encoder = chunk_encoder_new();
     in->builder = xorb_builder_new(sink, in);
+    gc_writer_enter(s, &in->writer_entry);
     *ret = in;
     return OK;
 }
 
 static void intake_free(struct intake *in)
 {
+    gc_writer_leave(in->store, &in->writer_entry);
     for (unsigned i = 0; i < KNOWN_MAX; i++)
         forget_known(in, &in->known[i]);
     blob_drop(in->writer);
@@ -139,32 +141,6 @@ static void add_key(struct intake *in, chunk_hash h, uint32_t slot, uint32_t chu
 
 /* --- xorbs --- */
 
-/* No two files ever get the same name, so an unlink never hits somebody else's. */
-static int64_t fresh_generation(void)
-{
-    uint32_t r;
-
-    random_bytes(&r, sizeof r);
-    return (clock_ms() << 20) | (int64_t)(r & 0xfffff);
-}
-
-static err put_sidecar(struct intake *in, const struct xorb_index *index, int64_t generation)
-{
-    struct arena *a = in->a;
-    struct blob_writer *w;
-    str file = xorb_index_write(a, index);
-    bool is_new;
-    err e;
-
-    TRY(blob_writer_new(in->store->blobs, a, &w));
-    e = blob_write(w, a, file.ptr, file.len);
-    if (e) {
-        blob_drop(w);
-        return e;
-    }
-    return blob_put(w, a, xorb_key(a, BLOB_XORB_INDEX, index->hash, generation), &is_new);
-}
-
 /* Makes the finished body durable, unless the store has this xorb already. */
 static err put_xorb(struct intake *in, const struct xorb_index *index)
 {
@@ -177,19 +153,19 @@ static err put_xorb(struct intake *in, const struct xorb_index *index)
     u->chunk_count = index->count;
     u->raw_bytes = index->raw_end[index->count - 1];
     u->disk_bytes = xorb_body_len(index);
-    TRY(intake_find_xorb(in->store->hub, index->hash, &row));
+    TRY(xorb_row_find(in->store->hub, index->hash, &row));
     in->writer = NULL;
     if (row.live) {
         u->row_id = row.id;
         blob_drop(w);
         return OK;
     }
-    u->generation = fresh_generation();
+    u->generation = xorb_fresh_generation();
     TRY(blob_put(w, in->a, xorb_key(in->a, BLOB_XORB, u->hash, u->generation), &is_new));
     if (!is_new)
         return err_internal(in->a, "two xorbs of one name and generation");
     u->fresh = true;
-    return put_sidecar(in, index, u->generation);
+    return xorb_sidecar_put(in->store, in->a, index, u->generation);
 }
 
 static err finish_xorb(struct intake *in)
@@ -346,7 +322,7 @@ static err find_chunk(struct intake *in, chunk_hash h, bool *ret, uint32_t *ret_
     if (in->run_count >= TERMS_FREE && in->chunk_count / in->run_count < CHUNKS_PER_TERM)
         return OK;
     *ret = find_here(in, h, ret_slot, ret_chunk);
-    if (*ret || !(in->chunk_count == 0 || in->was_known || intake_is_sampled(h)))
+    if (*ret || !(in->chunk_count == 0 || in->was_known || chunk_is_sampled(h)))
         return OK;
     return find_stored(in, h, ret, ret_slot, ret_chunk);
 }
@@ -369,7 +345,7 @@ static err store_chunk(struct intake *in, chunk_hash h, const void *p, size_t le
     chunks = xorb_builder_chunks(in->builder);
     chunk_map_add(&in->map, chunks, chunk);
     in->copies = chunk && chunk_hash_eq(chunks[chunk - 1], h) ? in->copies + 1 : 1;
-    if (chunk == 0 || in->chunk_count == 0 || intake_is_sampled(h))
+    if (chunk == 0 || in->chunk_count == 0 || chunk_is_sampled(h))
         add_key(in, h, in->slot, chunk);
     add_to_runs(in, in->slot, chunk, len);
     return OK;
@@ -457,7 +433,7 @@ static err end(struct intake *in, sha256 expected, uint64_t expected_size, struc
         *ret = c;
         return OK;
     }
-    TRY(intake_find_file(in->store->hub, x.hash, &x.file_id, &whole));
+    TRY(file_row_find(in->store->hub, x.hash, &x.file_id, &whole));
     x.complete = !whole;
     if (!whole)
         TRY(finish_xorb(in));

@@ -2,14 +2,14 @@
  * bytes, and intake_rows.c, which writes what came of it in one transaction.  Nobody else includes
  * it; the interface is in file.h. */
 #pragma once
-#include "cas/bytes.h"
 #include "cas/chunker.h"
+#include "store/content_rows.h"
 #include "store/file.h"
+#include "store/gc.h"
 #include "store/xorb.h"
 
 #define INTAKE_MAGIC 0x696e746bu
 #define KNOWN_MAX 4   /* xorbs whose chunk lists an upload keeps at hand */
-#define KEY_SAMPLE 32 /* one chunk in so many is a key: a match is found after 2 MiB */
 #define KEYS_MAX 4096 /* keys written in the transaction; the rest comes after it */
 /* Equal chunks in a row are stored this often before a term goes back to the first of them: terms
  * stay few on zeros, and such chunks compress to almost nothing. */
@@ -47,6 +47,7 @@ struct known { /* a xorb to look for chunks in: opened, or one that we finished 
 
 struct intake {
     unsigned magic;
+    struct gc_writer writer_entry; /* its xorbs have no rows yet */
     struct store *store;
     struct arena *a; /* of the call that is running */
     struct hasher *sha;
@@ -72,22 +73,7 @@ struct intake {
     bool was_known; /* the chunk before was not stored */
 };
 
-/* Chunks that stand in chunk_key: one in KEY_SAMPLE (which includes the one in 1024 that clients
- * ask for), and where files, xorbs and terms begin. */
-static inline bool intake_is_sampled(chunk_hash h)
-{
-    return load_u64(h.b + 24) % KEY_SAMPLE == 0;
-}
-
 /* --- intake_rows.c --- */
-
-struct xorb_row {
-    int64_t id, generation; /* id 0: none */
-    bool live;
-};
-MUST err intake_find_xorb(struct db *db, xorb_hash h, struct xorb_row *ret);
-/* The row of this file hash (0: none), and whether all it needs is in order. */
-MUST err intake_find_file(struct db *db, file_hash h, int64_t *ret_id, bool *ret_whole);
 
 struct ending {
     struct intake *in;

@@ -13,6 +13,9 @@
 #define COUNTERS_MAX 8192 /* distinct (repository, path) between two flushes */
 #define RECENT_MAX 16384  /* remembered (address, repository) pairs, a power of two */
 #define DOWNLOAD_WINDOW_MS (5 * 60 * 1000)
+#define FIRST_MAX 4096 /* remembered (token, content) pairs, a power of two */
+#define FIRST_WAYS 4u  /* places where one of them may stand; the oldest gives way */
+#define FIRST_WINDOW_MS (60 * 60 * 1000)
 #define TOUCHED_MAX 4096 /* a power of two */
 
 struct counter {
@@ -32,6 +35,7 @@ struct stat_memory {
     uint32_t *slots; /* index + 1 into items */
     size_t count;
     struct recent *recent;
+    struct recent first[FIRST_MAX];
     int64_t touched_token[TOUCHED_MAX];
     int64_t touched_at[TOUCHED_MAX];
     bool any_touched;
@@ -133,6 +137,24 @@ void stat_file(struct store *s, const struct repo *r, str path, str client, uint
         if (stat_flush(s)) /* full: make room; when that fails the count of this request is lost */
             return;
     }
+}
+
+bool stat_first(struct store *s, str who, str what)
+{
+    struct stat_memory *m = s->counters;
+    uint64_t key = (str_hash(who) * 0x9E3779B97F4A7C15ull) ^ str_hash(what);
+    int64_t now = clock_ms();
+    AUTO_LOCK(&m->lock);
+    struct recent *set = &m->first[(key ^ key >> 32) & (FIRST_MAX - FIRST_WAYS)], *oldest = set;
+
+    for (unsigned i = 0; i < FIRST_WAYS; i++) {
+        if (set[i].key == key && now - set[i].at_ms < FIRST_WINDOW_MS)
+            return false;
+        if (set[i].at_ms < oldest->at_ms)
+            oldest = &set[i];
+    }
+    *oldest = (struct recent){key, now};
+    return true;
 }
 
 void token_touch(struct store *s, int64_t id)

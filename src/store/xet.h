@@ -23,15 +23,19 @@ MUST err xorb_upload_feed(struct xorb_upload *u, struct arena *a, const void *p,
  * lives again, a damaged one is repaired by these bytes).  400 BadXorb.  Always frees `u`. */
 MUST err xorb_upload_end(struct xorb_upload *u, struct arena *a, bool *ret_new);
 void xorb_upload_drop(struct xorb_upload *u); /* accepts NULL */
-/* Size of the stored body; *ret_found false: no live or condemned xorb of this name. */
+/* Size of the stored body; *ret_found false: no live or condemned xorb of this name.  Promises
+ * nothing. */
 MUST err xorb_stored_size(struct db *db, xorb_hash name, uint64_t *ret, bool *ret_found);
+/* The same, and promises it for LEASE_MS, as xorb_lease() does. */
+MUST err xorb_lease_named(struct store *s, xorb_hash name, uint64_t *ret_size, bool *ret_found);
 /* Promises these xorbs (row ids) for LEASE_MS, durable on return.  Condemned ones live again.
  * *ret_all false: one of them is gone or damaged; nothing was promised then. */
 MUST err xorb_lease(struct store *s, const int64_t *ids, size_t count, bool *ret_all);
 
 /* --- a shard comes in (shard_register.c) --- */
 struct shard_progress { /* called while it is checked, now and then; may be NULL */
-    void (*step)(void *arg, uint64_t verified, uint64_t total);
+    /* False: nobody waits for this any more; the check ends with 503. */
+    bool (*step)(void *arg, uint64_t verified, uint64_t total);
     void *arg;
 };
 /* Checks every file of the shard against the stored xorbs (they exist, term lengths, range hashes
@@ -39,7 +43,8 @@ struct shard_progress { /* called while it is checked, now and then; may be NULL
  * chunk keys, leases, the blob of the shard, for `repo` a hold on each file and, where the shard
  * names a SHA-256, a claimed repo_file.  `bytes` must stay unchanged (a map of a spooled file).
  * A claim that contradicts another claim of the repository is proved at once.
- * 400 BadShard, UnknownXorb; *ret_new false: this shard was registered before. */
+ * 400 BadShard, UnknownXorb, 413 QuotaExceeded; *ret_new false: everything was registered before.
+ */
 MUST err shard_register(struct store *s, struct arena *a, str bytes, const struct repo *repo,
                         int64_t user_id, const struct shard_progress *p, bool *ret_new);
 
@@ -47,8 +52,15 @@ MUST err shard_register(struct store *s, struct arena *a, str bytes, const struc
 /* Streams one content through SHA-256.  True: every claimed row of this pair is verified now.
  * False: those rows are gone.  Damage of the data fails with 500 and decides nothing. */
 MUST err claim_prove(struct store *s, struct arena *a, const struct content *c, bool *ret_true);
-/* Proves claims, oldest first, until `budget_ms` is over; *ret_more: some are left. */
-MUST err claim_prove_next(struct store *s, struct arena *a, int64_t budget_ms, bool *ret_more);
+struct claim_watch {                                       /* may be NULL, as may its functions */
+    bool (*go_on)(void *arg);                              /* false: stop soon (shutdown) */
+    void (*refuted)(void *arg, const struct content *lie); /* its rows are gone; for the log */
+    void *arg;
+};
+/* Proves claims, oldest first, until `budget_ms` is over; *ret_more: some are left.  One that
+ * cannot be read is left for later; the first such failure is returned in the end. */
+MUST err claim_prove_next(struct store *s, struct arena *a, int64_t budget_ms,
+                          const struct claim_watch *w, bool *ret_more);
 
 /* --- who may read a content by its file hash (xet_access.c) --- */
 /* May a token of this repository read the content?  By repo_file, bucket_file or file_hold.

@@ -54,13 +54,21 @@ static err mark_damaged(struct db *tx, void *arg)
 }
 
 /* The row first, so that none ever says live for a blob that is gone. */
+err xorb_set_damaged(struct store *s, struct arena *a, int64_t id, xorb_hash hash,
+                     int64_t generation)
+{
+    struct xorb x = {.id = id, .hash = hash, .generation = generation};
+
+    TRY(db_write(s->hub, mark_damaged, &x));
+    TRY(blob_quarantine(s->blobs, a, xorb_key(a, BLOB_XORB, hash, generation)));
+    return blob_quarantine(s->blobs, a, xorb_key(a, BLOB_XORB_INDEX, hash, generation));
+}
+
 static err condemn(struct store *s, struct arena *a, struct xorb *x, const char *why)
 {
     struct err_info *e;
 
-    TRY(db_write(s->hub, mark_damaged, x));
-    TRY(blob_quarantine(s->blobs, a, xorb_key(a, BLOB_XORB, x->hash, x->generation)));
-    TRY(blob_quarantine(s->blobs, a, xorb_key(a, BLOB_XORB_INDEX, x->hash, x->generation)));
+    TRY(xorb_set_damaged(s, a, x->id, x->hash, x->generation));
     xorb_cache_forget(s->xorbs, x);
     e = arena_one(a, struct err_info);
     *e = data_corrupt;
@@ -361,4 +369,15 @@ err xorb_chunk_read(struct store *s, struct arena *a, struct xorb *x, uint32_t c
     if (n == (ssize_t)len && unpack(x, chunk, r, len, ret))
         return OK;
     return xorb_verify(s, a, x) ?: &try_again; /* says what is damaged, and repairs a sidecar */
+}
+
+err xorb_record_read(struct store *s, struct arena *a, struct xorb *x, uint32_t chunk,
+                     struct chunk_reader *r, str *ret)
+{
+    str raw;
+
+    TRY(xorb_chunk_read(s, a, x, chunk, r, &raw));
+    *ret = (str){(const char *)r->record,
+                 x->index->phys_end[chunk] - xorb_phys_start(x->index, chunk)};
+    return OK;
 }

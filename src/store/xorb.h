@@ -59,6 +59,8 @@ struct xorb {
  * (it is then marked, so that an upload repairs it). */
 MUST err xorb_get(struct store *s, struct arena *a, int64_t id, struct xorb **ret);
 void xorb_unref(struct store *s, struct xorb *x); /* accepts NULL */
+/* Its row is gone: it is closed as soon as nobody uses it. */
+void xorb_forget(struct store *s, int64_t id);
 
 /* Number of the chunk with this hash, or CHUNK_NONE. */
 uint32_t xorb_chunk_find(struct xorb *x, chunk_hash h);
@@ -77,9 +79,18 @@ MUST err xorb_chunk_kind(struct xorb *x, struct arena *a, uint32_t chunk, enum c
 struct chunk_reader;
 struct chunk_reader *chunk_reader_get(struct store *s);
 void chunk_reader_put(struct store *s, struct chunk_reader *r);
+struct chunk_decoder *chunk_reader_decoder(struct chunk_reader *r);
 /* Reads, unpacks and verifies one chunk; *ret is memory of the reader until its next use. */
 MUST err xorb_chunk_read(struct store *s, struct arena *a, struct xorb *x, uint32_t chunk,
                          struct chunk_reader *r, str *ret);
+/* The same, but gives the record as it is stored: head and payload. */
+MUST err xorb_record_read(struct store *s, struct arena *a, struct xorb *x, uint32_t chunk,
+                          struct chunk_reader *r, str *ret);
+
+/* The row says damaged, its keys are gone and its body is in quarantine: the next upload of these
+ * bytes repairs it. */
+MUST err xorb_set_damaged(struct store *s, struct arena *a, int64_t id, xorb_hash hash,
+                          int64_t generation);
 
 extern const struct err_info data_corrupt;
 

@@ -182,6 +182,15 @@ void xorb_cache_forget(struct xorb_cache *c, struct xorb *x)
         (void)unlink_xorb(c, x);
 }
 
+void xorb_forget(struct store *s, int64_t id)
+{
+    struct xorb *x = xorb_cache_find(s->xorbs, id);
+
+    if (x)
+        xorb_cache_forget(s->xorbs, x);
+    xorb_unref(s, x);
+}
+
 struct xorb *xorb_cache_link(struct xorb_cache *c, struct xorb *x)
 {
     AUTO_LOCK(&c->lock);
@@ -355,4 +364,9 @@ void chunk_reader_put(struct store *s, struct chunk_reader *r)
         }
     }
     reader_free(r);
+}
+
+struct chunk_decoder *chunk_reader_decoder(struct chunk_reader *r)
+{
+    return r->decoder;
 }

@@ -8,7 +8,7 @@
 #define PREFIX "hxt1."
 #define PURPOSE STR("xet-token")
 #define NONCE_BYTES 8
-#define CLAIMS_MAX 200 /* characters of the encoded claims */
+#define CLAIMS_MAX 120 /* bytes: a letter, two numbers, a nonce, with room to spare */
 
 static const struct err_info missing = {
     401,
@@ -20,8 +20,15 @@ static const struct err_info missing = {
 static const struct err_info invalid = {
     401,
     "InvalidToken",
-    STR_INIT("This CAS token is not valid here or has expired; ask the hub "
-             "for a new one."),
+    STR_INIT("This CAS token is not valid here; ask the hub's xet-read-token or "
+             "xet-write-token address of a repository for one."),
+    NULL,
+    {0}};
+static const struct err_info expired = {
+    401,
+    "ExpiredToken",
+    STR_INIT("This CAS token has expired; ask the hub's xet-read-token or xet-write-token address "
+             "again."),
     NULL,
     {0}};
 static const struct err_info read_only = {
@@ -59,21 +66,32 @@ err xet_token_make(struct req *r, const struct repo *repo, bool may_write, str *
     return OK;
 }
 
+err xet_token_headers(struct req *r, const struct repo *repo, bool may_write,
+                      struct xet_token_answer *ret)
+{
+    int64_t expires_s;
+
+    TRY(xet_token_make(r, repo, may_write, &ret->token, &expires_s));
+    ret->cas_url = xet_cas_url(r);
+    ret->expires_s = expires_s;
+    ret->expires = arena_printf(r->a, "%lld", (long long)expires_s);
+    return OK;
+}
+
 err xet_token_reply(struct req *r, const struct repo *repo, bool may_write)
 {
     struct json_out *j = json_out_new(r->a);
-    int64_t expires_s;
-    str token;
+    struct xet_token_answer t;
 
-    TRY(xet_token_make(r, repo, may_write, &token, &expires_s));
+    TRY(xet_token_headers(r, repo, may_write, &t));
     reply_header(r, "Cache-Control", STR("no-store"));
-    reply_header(r, "X-Xet-Cas-Url", xet_cas_url(r));
-    reply_header(r, "X-Xet-Access-Token", token);
-    reply_header(r, "X-Xet-Token-Expiration", arena_printf(r->a, "%lld", (long long)expires_s));
+    reply_header(r, "X-Xet-Cas-Url", t.cas_url);
+    reply_header(r, "X-Xet-Access-Token", t.token);
+    reply_header(r, "X-Xet-Token-Expiration", t.expires);
     json_obj(j);
-    json_kv_str(j, "casUrl", xet_cas_url(r));
-    json_kv_i64(j, "exp", expires_s);
-    json_kv_str(j, "accessToken", token);
+    json_kv_str(j, "casUrl", t.cas_url);
+    json_kv_i64(j, "exp", t.expires_s);
+    json_kv_str(j, "accessToken", t.token);
     json_obj_end(j);
     return reply_json(r, 200, j);
 }
@@ -83,6 +101,7 @@ err xet_read_token(struct req *r)
     return xet_token_reply(r, r->repo, false);
 }
 
+/* Whoever may propose may upload: what a proposal contains is there before the proposal is. */
 err xet_write_token(struct req *r)
 {
     return xet_token_reply(r, r->repo, true);
@@ -90,19 +109,39 @@ err xet_write_token(struct req *r)
 
 /* --- checking --- */
 
-static bool parse_claims(struct arena *a, str text, struct xet_token *ret)
+static bool row_id(str text, int64_t *ret)
 {
-    str claims, right, repo, user;
+    uint64_t n;
 
-    if (text.len > CLAIMS_MAX || !base64_decode(a, text, &claims))
+    if (text.len > 18 || !str_u64(text, &n))
         return false;
-    right = str_cut(&claims, '\n');
-    repo = str_cut(&claims, '\n');
-    user = str_cut(&claims, '\n');
-    ret->may_write = str_eq(right, STR("w"));
-    ret->nonce = claims;
-    return (ret->may_write || str_eq(right, STR("r"))) && str_i64(repo, &ret->repo_id) &&
-           str_i64(user, &ret->user_id);
+    *ret = (int64_t)n;
+    return true;
+}
+
+bool xet_token_parse(struct arena *a, str text, struct xet_token *ret)
+{
+    struct xet_token t = {0};
+    str encoded, rest, right, repo, user;
+
+    if (!str_skip(&text, STR(PREFIX)))
+        return false;
+    encoded = str_cut(&text, '.');
+    if (!text.ptr || encoded.len > 2 * CLAIMS_MAX || !base64_decode(a, encoded, &t.claims) ||
+        t.claims.len > CLAIMS_MAX)
+        return false;
+    t.signature = text;
+    rest = t.claims;
+    right = str_cut(&rest, '\n');
+    repo = str_cut(&rest, '\n');
+    user = str_cut(&rest, '\n');
+    t.may_write = str_eq(right, STR("w"));
+    t.nonce = rest;
+    if ((!t.may_write && !str_eq(right, STR("r"))) || !row_id(repo, &t.repo_id) ||
+        !row_id(user, &t.user_id) || !hex_is(t.nonce, 2 * NONCE_BYTES))
+        return false;
+    *ret = t;
+    return true;
 }
 
 /* The rights are what the user has now, limited by what the token says. */
@@ -123,24 +162,32 @@ static err become(struct req *r, const struct xet_token *t)
     return OK;
 }
 
+static err refuse(struct req *r, err e)
+{
+    reply_header(r, "WWW-Authenticate", STR("Bearer realm=\"hearth CAS\""));
+    return e;
+}
+
 err xet_token_check(struct req *r, bool write, struct xet_token *ret)
 {
-    str header = req_header(r, "Authorization"), claims_text, claims;
+    str header = req_header(r, "Authorization");
+    err e;
 
-    if (!str_eq(req_param(r, "store"), str_c(r->store->id)))
-        return &other_store;
     if (!str_iskip(&header, STR("bearer ")))
-        return &missing;
-    header = str_trim(header);
-    if (!str_skip(&header, STR(PREFIX)))
-        return &invalid;
-    claims_text = str_cut(&header, '.');
-    if (!header.ptr || !parse_claims(r->a, claims_text, ret) ||
-        !base64_decode(r->a, claims_text, &claims) ||
-        sign_check(r->store, r->a, PURPOSE, claims, header))
-        return &invalid;
+        return refuse(r, &missing);
+    if (!xet_token_parse(r->a, str_trim(header), ret))
+        return refuse(r, &invalid);
+    e = sign_check(r->store, r->a, PURPOSE, ret->claims, ret->signature);
+    if (e && e->status == 403)
+        return refuse(r, str_eq(str_c(e->code), STR("ExpiredSignature")) ? &expired : &invalid);
+    TRY(e); /* a database that does not answer says nothing about the token */
     if (write && !ret->may_write)
         return &read_only;
-    TRY(become(r, ret));
+    e = become(r, ret);
+    if (e == &invalid)
+        return refuse(r, e);
+    TRY(e);
+    if (!str_eq(req_param(r, "store"), str_c(r->store->id))) /* only those with a token learn it */
+        return &other_store;
     return auth_repo_by_id(r, ret->repo_id, write ? ACCESS_CONTRIBUTE : ACCESS_READ, &r->repo);
 }

@@ -24,8 +24,11 @@
 struct xet_token {
     int64_t repo_id, user_id; /* user 0: nobody */
     bool may_write;
-    str nonce; /* names the token, for counting a file once */
+    str nonce;             /* names the token, for counting a file once */
+    str claims, signature; /* what is signed, and by what: "kid.expiry.mac" */
 };
+/* Reads the text of a token; false when it is malformed.  Checks no signature. */
+bool xet_token_parse(struct arena *a, str text, struct xet_token *ret);
 MUST err xet_token_make(struct req *r, const struct repo *repo, bool may_write, str *ret,
                         int64_t *ret_expires_s);
 /* Reads Authorization, checks it and the access behind it; sets r->user (NULL: nobody) and
@@ -33,8 +36,20 @@ MUST err xet_token_make(struct req *r, const struct repo *repo, bool may_write, 
  * 404 when {store} is another store. */
 MUST err xet_token_check(struct req *r, bool write, struct xet_token *ret);
 str xet_cas_url(struct req *r); /* "http://host/xet/STORE", no trailing slash */
+/* A token and what is sent along with it. */
+struct xet_token_answer {
+    str token, cas_url;
+    str expires; /* Unix seconds, as text for a header … */
+    int64_t expires_s;
+};
+MUST err xet_token_headers(struct req *r, const struct repo *repo, bool may_write,
+                           struct xet_token_answer *ret);
 /* Answers a token request: JSON body and the three X-Xet-* headers. */
 MUST err xet_token_reply(struct req *r, const struct repo *repo, bool may_write);
+
+/* --- xorbs.c --- */
+/* Is the path parameter "space" one of the prefixes that clients use? */
+bool xet_space_known(const struct req *r);
 
 /* --- links.c: headers of files that live in xorbs --- */
 /* "http://host/api/models/ns/name/xet-read-token/REV" (buckets: without a revision). */

@@ -24,7 +24,7 @@ CREATE TABLE member(
   role TEXT NOT NULL,                    -- read | contributor | write | admin
   created_at INTEGER NOT NULL,
   PRIMARY KEY(org_id, user_id)
-);
+) WITHOUT ROWID;
 CREATE INDEX member_user ON member(user_id);
 
 CREATE TABLE token(
@@ -42,7 +42,7 @@ CREATE TABLE token(
 CREATE INDEX token_user ON token(user_id);
 
 CREATE TABLE repo(
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
   oid TEXT NOT NULL UNIQUE,
   kind INTEGER NOT NULL,                 -- 0 model, 1 dataset, 2 space
   owner_id INTEGER NOT NULL,
@@ -117,6 +117,7 @@ CREATE INDEX ref_target ON ref(repo_id, peeled);
 -- What stands on a branch (refs/heads/*), kept in the transaction that moves it.
 -- key: the path, with '/' behind it for a folder, so that byte order is git's order.
 CREATE TABLE branch_file(
+  id INTEGER PRIMARY KEY,                -- of no meaning; see entry.c
   ref_id INTEGER NOT NULL,
   key BLOB NOT NULL,
   parent BLOB NOT NULL,                  -- path of the folder, empty for the root
@@ -125,9 +126,9 @@ CREATE TABLE branch_file(
   size INTEGER NOT NULL,                 -- real size (of the LFS object), 0 for folders
   sha256 BLOB,                           -- LFS only
   pointer_size INTEGER,                  -- LFS only
-  last_commit BLOB NOT NULL,
-  PRIMARY KEY(ref_id, key)
+  last_commit BLOB NOT NULL
 );
+CREATE UNIQUE INDEX branch_file_key ON branch_file(ref_id, key);
 CREATE INDEX branch_file_parent ON branch_file(ref_id, parent, key);
 CREATE INDEX branch_file_sha256 ON branch_file(sha256) WHERE sha256 IS NOT NULL;
 
@@ -161,7 +162,7 @@ CREATE UNIQUE INDEX discussion_number ON discussion(repo_id, number);
 -- --- large files ---
 
 CREATE TABLE xorb(
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
   hash BLOB NOT NULL UNIQUE,
   generation INTEGER NOT NULL,
   chunk_count INTEGER NOT NULL,
@@ -182,17 +183,18 @@ CREATE INDEX chunk_key_xorb ON chunk_key(xorb_id);
 
 -- A content by its Xet file hash, and how to put it together.
 CREATE TABLE file(
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
   hash BLOB NOT NULL UNIQUE,
   size INTEGER NOT NULL,
   created_at INTEGER NOT NULL
 );
 CREATE TABLE file_part(
+  id INTEGER PRIMARY KEY,                -- of no meaning; see file_source.c
   file_id INTEGER NOT NULL,
   first INTEGER NOT NULL,                -- offset in the file of the first term
-  terms BLOB NOT NULL,                   -- packed terms, cas/plan.h
-  PRIMARY KEY(file_id, first)
+  terms BLOB NOT NULL                    -- packed terms, cas/plan.h
 );
+CREATE UNIQUE INDEX file_part_first ON file_part(file_id, first);
 CREATE TABLE file_xorb(
   xorb_id INTEGER NOT NULL,
   file_id INTEGER NOT NULL,
@@ -211,7 +213,7 @@ CREATE TABLE repo_file(
   pusher_id INTEGER,
   pushed_at INTEGER NOT NULL,
   PRIMARY KEY(repo_id, sha256)
-);
+) WITHOUT ROWID;
 CREATE INDEX repo_file_file ON repo_file(file_id);
 
 -- Unfinished multipart uploads; their bytes are in DATA/upload/.

@@ -5,6 +5,7 @@ ALTER TABLE xorb ADD COLUMN checked_at INTEGER NOT NULL DEFAULT 0; -- scrub read
 CREATE INDEX xorb_state ON xorb(state, id) WHERE state <> 'live';
 CREATE INDEX xorb_checked ON xorb(checked_at, id);
 CREATE INDEX xorb_small ON xorb(disk_bytes, id) WHERE disk_bytes < 4194304;
+ALTER TABLE repo_file ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0; -- a client was told it is there
 CREATE INDEX repo_file_claimed ON repo_file(pushed_at) WHERE state = 'claimed';
 
 -- What a repository may read and refer to for a while although no row of it names the content: it
@@ -23,8 +24,10 @@ CREATE TABLE shard(
   id INTEGER PRIMARY KEY,
   hash BLOB NOT NULL UNIQUE,             -- BLAKE3 of the bytes under the key of chunks
   size INTEGER NOT NULL,
-  created_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL,
+  checked_at INTEGER NOT NULL DEFAULT 0  -- scrub read it whole; 0: never
 );
+CREATE INDEX shard_checked ON shard(checked_at, id);
 CREATE TABLE shard_file(
   file_id INTEGER NOT NULL,
   shard_id INTEGER NOT NULL,
@@ -53,13 +56,16 @@ CREATE TABLE bucket_file(
 ) WITHOUT ROWID;
 CREATE INDEX bucket_file_uploaded ON bucket_file(repo_id, uploaded_at, path);
 CREATE INDEX bucket_file_file ON bucket_file(file_id);
-CREATE TABLE bucket_dir(                 -- every folder above a file; gone with its last file
+-- Every folder above a file; gone with its last file.  `name` ends with '/', so that byte order is the
+-- order of the paths below.
+CREATE TABLE bucket_dir(
   repo_id INTEGER NOT NULL,
-  path BLOB NOT NULL,
+  parent BLOB NOT NULL,                  -- path of the folder above, empty for the root
+  name BLOB NOT NULL,                    -- last part of the path, and '/'
   file_count INTEGER NOT NULL,           -- below it, at any depth
   size INTEGER NOT NULL,
   uploaded_at INTEGER NOT NULL,          -- the latest seen
-  PRIMARY KEY(repo_id, path)
+  PRIMARY KEY(repo_id, parent, name)
 ) WITHOUT ROWID;
 
 -- What gc knows of a repository's git objects: unchanged refs need no new marking.
