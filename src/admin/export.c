@@ -1,4 +1,5 @@
-/* export.c — hearth export: repositories as bare git repositories, for life without a server. */
+/* export.c — hearth export: repositories as bare git repositories and buckets as folders, for life
+ * without a server. */
 #include "admin/export.h"
 #include "admin/admin.h"
 #include <stdio.h>
@@ -19,10 +20,12 @@ static int help(FILE *out)
 {
     fprintf(
         out,
-        "hearth export — repositories as bare git repositories with their large files\n\n"
-        "  hearth export KIND/NS/NAME DEST [--data DIR]    one; KIND is models, datasets or "
-        "spaces\n"
-        "  hearth export --all DEST [--data DIR]           all, into DEST/KIND/NS/NAME.git\n\n"
+        "hearth export — repositories as bare git repositories with their large files, buckets as\n"
+        "folders\n\n"
+        "  hearth export KIND/NS/NAME DEST [--data DIR]    one; KIND is models, datasets, spaces\n"
+        "                                                  or buckets\n"
+        "  hearth export --all DEST [--data DIR]           all, into DEST/KIND/NS/NAME.git and\n"
+        "                                                  DEST/buckets/NS/NAME\n\n"
         "Works beside a running hub and includes private repositories. DEST is made, or must be\n"
         "an empty folder. What it writes needs no hub: git clone DEST, then git lfs checkout.\n"
         "Exit code: 0 all is there, 1 something could not be exported, 2 wrong usage.\n");
@@ -70,7 +73,7 @@ static err find(struct job *j, struct arena *a, struct repo *ret)
         str_rfind(name, '/') != str_find(name, '/'))
         return err_new(a, 400, NULL,
                        "\"%s\" is no KIND/NS/NAME; write it like models/alice/my-model "
-                       "(or datasets/…, spaces/…).",
+                       "(or datasets/…, spaces/…, buckets/…).",
                        j->what);
     TRY(repo_find(j->store, a, kind, name, ret, NULL));
     if (ret->id == 0)
@@ -83,10 +86,14 @@ static err find(struct job *j, struct arena *a, struct repo *ret)
 
 static void tell(const struct repo *r, const struct export_result *n, const char *dest)
 {
-    printf("%.*s/%.*s: %llu objects, %llu large files, %llu bytes -> %s\n",
-           STR_FMT(repo_kind_plural(r->kind)), STR_FMT(r->full_name),
-           (unsigned long long)n->object_count, (unsigned long long)n->large_count,
-           (unsigned long long)n->bytes, dest);
+    if (r->kind == REPO_BUCKET)
+        printf("buckets/%.*s: %llu files, %llu bytes -> %s\n", STR_FMT(r->full_name),
+               (unsigned long long)n->large_count, (unsigned long long)n->bytes, dest);
+    else
+        printf("%.*s/%.*s: %llu objects, %llu large files, %llu bytes -> %s\n",
+               STR_FMT(repo_kind_plural(r->kind)), STR_FMT(r->full_name),
+               (unsigned long long)n->object_count, (unsigned long long)n->large_count,
+               (unsigned long long)n->bytes, dest);
     fflush(stdout);
     if (n->absent_count)
         fprintf(stderr,
@@ -99,7 +106,8 @@ static void tell(const struct repo *r, const struct export_result *n, const char
 static void export_one(struct job *j, struct arena *a, const struct repo *r, const char *dest)
 {
     struct export_result n = {0};
-    err e = export_repo(j->store, a, r, dest, &n);
+    err e = r->kind == REPO_BUCKET ? export_bucket(j->store, a, r, dest, &n)
+                                   : export_repo(j->store, a, r, dest, &n);
 
     if (e) {
         fprintf(stderr, "hearth: %.*s/%.*s: %.*s%s%.*s\n", STR_FMT(repo_kind_plural(r->kind)),
@@ -131,8 +139,8 @@ static err export_kind(struct job *j, struct arena *a, enum repo_kind kind)
             const struct repo *r = &list.items[i];
 
             export_one(j, one, r,
-                       arena_printf(one, "%s/%.*s/%.*s.git", j->dest,
-                                    STR_FMT(repo_kind_plural(kind)), STR_FMT(r->full_name))
+                       arena_printf(one, "%s/%.*s/%.*s%s", j->dest, STR_FMT(repo_kind_plural(kind)),
+                                    STR_FMT(r->full_name), kind == REPO_BUCKET ? "" : ".git")
                            .ptr);
             arena_free(one);
         }
@@ -153,7 +161,7 @@ static err export_jobs(struct job *j, struct arena *a)
         return OK;
     }
     TRY(export_dest(a, j->dest));
-    for (int kind = 0; kind < REPO_GIT_KINDS; kind++)
+    for (int kind = 0; kind < REPO_KINDS; kind++)
         TRY(export_kind(j, a, (enum repo_kind)kind));
     return OK;
 }

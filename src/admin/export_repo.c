@@ -48,7 +48,7 @@ struct export
 
 /* --- folders and files --- */
 
-static err make_parents(struct arena *a, const char *path)
+err export_parents(struct arena *a, const char *path)
 {
     str whole = str_c(path);
 
@@ -64,7 +64,7 @@ err export_dest(struct arena *a, const char *dest)
     bool used = false;
     DIR *d;
 
-    TRY(make_parents(a, dest));
+    TRY(export_parents(a, dest));
     if (mkdir(dest, 0777) == 0)
         return OK;
     if (errno != EEXIST)
@@ -209,7 +209,7 @@ static err large_path(struct export *x, sha256 h, const char **ret)
     *ret = arena_printf(x->a, "%s/lfs/objects/%.*s/%.*s/%.*s", x->dest, 2, hex.ptr, 2, hex.ptr + 2,
                         STR_FMT(hex))
                .ptr;
-    return make_parents(x->a, *ret);
+    return export_parents(x->a, *ret);
 }
 
 /* Streams a content to f.  *ret_bad tells why it cannot be read, if so. */
