@@ -28,6 +28,11 @@ static void json(struct json_out *j, const void *view)
     json_obj_end(j);
 }
 
+err web_nothing(struct req *r)
+{
+    return err_new(r->a, 404, NULL, "There is nothing at this address.");
+}
+
 bool web_wants_error_page(const struct req *r)
 {
     if (r->route ? !web_has_twin(r->route) : str_starts(r->path, STR("/api/")))

@@ -1,5 +1,6 @@
 /* home.c — the first page: what this is, how to connect, what is here. */
 #include "web/home.h"
+#include "base/settings.h"
 #include "web/templates.h"
 #include "web/web.h"
 
@@ -28,6 +29,10 @@ static err trending(struct req *r, const char *what, enum repo_kind kind, struct
 static err fill(struct req *r, struct home *v)
 {
     *v = (struct home){.base = r->base, .user = r->user ? r->user->account.name : STR_NONE};
+    if (settings.require_login && !r->user) {
+        v->is_closed = true;
+        return OK;
+    }
     if (r->user)
         TRY(rows(
             r, "Your models",
@@ -64,6 +69,8 @@ static void markdown(struct md *m, const void *view)
     list_markdown(m, &v->models);
     list_markdown(m, &v->datasets);
     list_markdown(m, &v->spaces);
+    if (v->is_closed)
+        md_line(m, "\nIts people log in to see what is here.");
     if (v->is_empty)
         md_line(m, "\nNothing is here yet that you may see.");
     md_heading(m, 2, STR("Next"));

@@ -5,5 +5,6 @@
 struct home {
     str base, user; /* user ptr NULL: nobody */
     struct repo_rows mine, models, datasets, spaces;
-    bool is_empty; /* nothing here that this viewer may see */
+    bool is_closed; /* one has to log in to see anything */
+    bool is_empty;  /* nothing here that this viewer may see */
 };

@@ -85,5 +85,17 @@ void list_form(struct buf *out, const struct list_view *v);
 void list_sort(struct buf *out, const struct list_view *v, const char *value, const char *label);
 void facet_box(struct buf *out, const struct facet_group *g);
 
+/* card.html */
+struct card_view;
+struct fact;
+void card_page(struct buf *out, const struct card_view *v);
+void fact_line(struct buf *out, const struct fact *f);
+
+/* profile.html */
+struct profile_tab;
+struct profile_view;
+void profile_page(struct buf *out, const struct profile_view *v);
+void profile_link(struct buf *out, const struct profile_tab *t);
+
 /* rows.html: what several pages show */
 void repo_rows(struct buf *out, const struct repo_rows *v);

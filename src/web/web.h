@@ -18,6 +18,9 @@ bool web_ends_in_name(const struct route *route);
 bool web_must_change(const struct req *r);
 MUST err web_change_first(struct req *r);
 
+/* 404: no route, said by a route that takes any name. */
+err web_nothing(struct req *r);
+
 /* An error as a page, for people; false: this client wants it another way. */
 bool web_wants_error_page(const struct req *r);
 MUST err web_error_page(struct req *r, err e);
