@@ -11,7 +11,6 @@ cat <<'EOF'
 Once it listens, in another terminal:
 
     export HF_ENDPOINT=http://127.0.0.1:7877
-    export HF_HUB_DISABLE_XET=1        # until this hub speaks the Xet protocol
     hf auth login --token TOKEN        # the first start prints one, see below
     hf upload owner/my-model ./folder
     hf download owner/my-model

@@ -97,6 +97,13 @@ def newest(hub, tmp_path):
     return clients.Python(hub, tmp_path / "newest")
 
 
+@pytest.fixture(params=["xet", "lfs"])
+def either(request, hub, tmp_path):
+    """The newest version twice: large files by Xet, as it comes, and by LFS."""
+    env = {"HF_HUB_DISABLE_XET": 1} if request.param == "lfs" else {}
+    return clients.Python(hub, tmp_path / request.param, **env)
+
+
 @pytest.fixture
 def git(hub, tmp_path):
     """git, logged in as alice. `git.clone("alice/m")` makes a clone."""

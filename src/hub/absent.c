@@ -14,9 +14,6 @@
 ABSENT(hub_absent_access_requests,
        "This hub has no gated repositories and no access requests; make the repository private and "
        "add people to its organization with `hearth admin org member add`.")
-ABSENT(
-    hub_absent_buckets,
-    "This hub has no buckets yet; keep files in a dataset repository (`hf upload --type dataset`).")
 ABSENT(hub_absent_collections,
        "This hub has no collections yet; give repositories a common tag in their cards and list "
        "them with /api/models?filter=TAG.")

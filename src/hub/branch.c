@@ -4,13 +4,25 @@
 #include "git/refname.h"
 #include "hub/hub.h"
 
+static err move_locked(struct req *r, const struct ref_change *c)
+{
+    struct ref_change_result result;
+
+    if (!sha1_is_zero(c->new_oid))
+        TRY(ref_keep(r->store, r->a, r->repo, object_odb(r->store, r->a, r->repo->id), c->new_oid));
+    TRY(ref_update(r->store, r->a, r->repo, c, 1, true, &result));
+    return result.failed;
+}
+
 static err move_ref(struct req *r, str name, oid old, oid new)
 {
     struct ref_change c = {name, old, new};
-    struct ref_change_result result;
+    err e;
 
-    TRY(ref_update(r->store, r->a, r->repo, &c, 1, true, &result));
-    return result.failed;
+    commit_lock(r->store, r->repo->id);
+    e = move_locked(r, &c);
+    commit_unlock(r->store, r->repo->id);
+    return e;
 }
 
 static err reply_done(struct req *r)

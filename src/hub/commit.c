@@ -21,6 +21,7 @@ struct op {
     struct tree_edit edit; /* id zero for a rename without content */
     str old_path;
     bool is_lfs;
+    sha256 lfs;
 };
 
 struct upload {
@@ -103,6 +104,7 @@ static err take_lfs(struct upload *u, const struct commit_line *l, struct op *op
     pointer = lfs_pointer_format(u->scratch, (struct lfs_pointer){l->lfs, c.size});
     op->edit.mode = MODE_FILE;
     op->is_lfs = true;
+    op->lfs = l->lfs;
     u->any_lfs = true;
     return odb_write(u->odb, r->a, OBJ_BLOB, pointer, &op->edit.id);
 }
@@ -439,6 +441,21 @@ static err apply(struct upload *u, str ref, const struct ref *head, sha256 diges
     return reply_commit(r, done.commit, u->number);
 }
 
+/* gc leaves alone what the commit is about to refer to. */
+static err use_files(struct upload *u)
+{
+    sha256 *files = arena_many(u->r->a, sha256, u->count + 1);
+    size_t count = 0, missing;
+
+    for (size_t i = 0; i < u->count; i++)
+        if (u->ops[i].is_lfs)
+            files[count++] = u->ops[i].lfs;
+    TRY(repo_file_use(u->r->store->hub, u->r->repo->id, files, count, &missing));
+    return missing ? err_new(u->r->a, 422, NULL,
+                             "LFS objects of this commit were cleared away; upload them again.")
+                   : OK;
+}
+
 static err create(struct upload *u)
 {
     struct req *r = u->r;
@@ -455,6 +472,7 @@ static err create(struct upload *u)
     hasher_add(u->digest, u->is_proposal ? "proposal\n" : "commit\n", u->is_proposal ? 9 : 7);
     hasher_add(u->digest, ref.ptr, ref.len);
     TRY(read_request(u));
+    TRY(use_files(u));
     digest = sha256_end(u->digest);
     u->digest = NULL;
     TRY(commit_seen(r->store, r->a, r->repo->id, ref, r->user->account.id, digest, &seen, &commit,

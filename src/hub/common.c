@@ -15,6 +15,25 @@ err hub_revision(struct req *r, struct revision *ret)
     return OK;
 }
 
+err hub_file_hashes(struct req *r, const struct repo *repo, const struct entry *entries,
+                    size_t count, file_hash **ret)
+{
+    sha256 *files = arena_many(r->a, sha256, count + 1);
+    file_hash *found = arena_many(r->a, file_hash, count + 1);
+    size_t n = 0;
+
+    *ret = arena_many(r->a, file_hash, count + 1);
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].is_lfs)
+            files[n++] = entries[i].lfs;
+    TRY(repo_file_hashes(r->store->hub, repo->id, files, n, found));
+    n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].is_lfs)
+            (*ret)[i] = found[n++];
+    return OK;
+}
+
 err hub_no_entry(struct req *r, str path)
 {
     (void)path;

@@ -163,13 +163,15 @@ static err plan(struct req *r, struct push *p, struct buf *out, struct moves *m)
     return OK;
 }
 
-static err check_tips(struct req *r, struct odb *o, const struct moves *m)
+static err check_tips(struct req *r, struct odb *o, const struct moves *m,
+                      struct ref_list *known_refs)
 {
     oid *tips = arena_many(r->a, oid, m->count + 1), *known;
     struct ref_list refs;
     size_t n = 0;
 
     TRY(ref_list(r->store->hub, r->a, r->repo->id, &refs));
+    *known_refs = refs;
     known = arena_many(r->a, oid, refs.count + 1);
     for (size_t i = 0; i < refs.count; i++)
         known[i] = refs.items[i].peeled;
@@ -177,6 +179,31 @@ static err check_tips(struct req *r, struct odb *o, const struct moves *m)
         if (!sha1_is_zero(m->changes[i].new_oid))
             tips[n++] = m->changes[i].new_oid;
     return n ? pack_check_tips(r->store, r->a, r->repo, o, tips, n, known, refs.count) : OK;
+}
+
+/* Did a ref that the tips were checked against go or move meanwhile?  What only it reached is then
+ * no longer safe from gc, so the tips are checked once more, with the lock held. */
+static err check_again(struct req *r, struct odb *o, const struct moves *m,
+                       const struct ref_list *known)
+{
+    struct ref_list now, ignored;
+
+    TRY(ref_list(r->store->hub, r->a, r->repo->id, &now));
+    for (size_t i = 0, n = 0; i < known->count; i++) {
+        while (n < now.count && str_cmp(now.items[n].name, known->items[i].name) < 0)
+            n++;
+        if (n == now.count || !str_eq(now.items[n].name, known->items[i].name) ||
+            !sha1_eq(now.items[n].peeled, known->items[i].peeled))
+            return check_tips(r, o, m, &ignored);
+    }
+    return OK;
+}
+
+static err move_locked(struct req *r, struct push *p, struct odb *o, const struct moves *m,
+                       const struct ref_list *known, struct ref_change_result *results)
+{
+    TRY(check_again(r, o, m, known));
+    return ref_update(r->store, r->a, r->repo, m->changes, m->count, p->is_atomic, results);
 }
 
 static void refuse_all(struct push *p, str why)
@@ -197,6 +224,7 @@ static err move_refs(struct req *r, struct push *p, struct odb *o, struct buf *o
 {
     struct moves m = {0};
     struct ref_change_result *results;
+    struct ref_list known;
     err e;
 
     TRY(plan(r, p, out, &m));
@@ -205,7 +233,7 @@ static err move_refs(struct req *r, struct push *p, struct odb *o, struct buf *o
             refuse(m.commands[i], STR("atomic push: another ref was refused"));
         return OK;
     }
-    e = check_tips(r, o, &m);
+    e = check_tips(r, o, &m, &known);
     if (e && e->status != 422)
         return e;
     for (size_t i = 0; e && i < m.count; i++)
@@ -216,7 +244,7 @@ static err move_refs(struct req *r, struct push *p, struct odb *o, struct buf *o
         return OK;
     results = arena_many(r->a, struct ref_change_result, m.count);
     commit_lock(r->store, r->repo->id);
-    e = ref_update(r->store, r->a, r->repo, m.changes, m.count, p->is_atomic, results);
+    e = move_locked(r, p, o, &m, &known, results);
     commit_unlock(r->store, r->repo->id);
     TRY(e);
     for (size_t i = 0; i < m.count; i++)

@@ -21,12 +21,15 @@
 str hub_repo_url(struct req *r, const struct repo *repo);
 /* The revision of the path parameter "rev" (or "main"); sets X-Repo-Commit. */
 MUST err hub_revision(struct req *r, struct revision *ret);
+/* The Xet hashes of the large files among these entries; zero where there is none. */
+MUST err hub_file_hashes(struct req *r, const struct repo *repo, const struct entry *entries,
+                         size_t count, file_hash **ret);
 /* 404 EntryNotFound "Entry not found", with what the path was. */
 err hub_no_entry(struct req *r, str path);
 struct commit_author hub_author(struct req *r); /* of the authenticated user */
 
-/* list.c: what the query string asks of a list of q->kind (conditions, order, cursor, viewer; not the
- * limit).  *ret_nothing: a condition that no repository meets. */
+/* list.c: what the query string asks of a list of q->kind (conditions, order, cursor, viewer; not
+ * the limit).  *ret_nothing: a condition that no repository meets. */
 MUST err hub_list_query(struct req *r, struct repo_query *q, bool *ret_nothing);
 
 /* card.c: what README.md and the other files say about a repository; set as commit_facts. */

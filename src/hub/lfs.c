@@ -9,6 +9,7 @@
 #include "http/range.h"
 #include "hub/lfs_batch.h"
 #include "store/upload.h"
+#include "xet/xet.h"
 
 #define PARTS_MAX 50000 /* links in one answer; about 15 MiB of text */
 
@@ -28,8 +29,17 @@ struct batch {
     struct wanted *wanted;
     uint64_t upload_bytes;
     unsigned parts;
-    bool multipart;
+    bool multipart, has_empty; /* some upload is above the limit for one piece, has no bytes */
+    struct xet_token_answer token;
+    enum { BASIC, MULTIPART, XET } transfer;
 };
+
+/* Whoever may propose may claim that bytes have this SHA-256.  Until that is proved, it keeps
+ * nobody else from sending the bytes that really have it. */
+static bool is_foreign_claim(const struct req *r, const struct content *c)
+{
+    return !c->is_verified && c->pusher_id != r->user->account.id;
+}
 
 static err look(struct req *r, const struct lfs_batch *q, struct wanted *w)
 {
@@ -42,6 +52,8 @@ static err look(struct req *r, const struct lfs_batch *q, struct wanted *w)
         return OK;
     }
     TRY(repo_file_find(r->store->hub, r->repo->id, o->sha256, &w->content, &w->found));
+    if (w->found && q->upload && is_foreign_claim(r, &w->content))
+        w->found = false;
     if (w->found && w->content.size != o->size) {
         w->bad = "This object is here with another size; correct the pointer file.";
         w->bad_code = 422;
@@ -60,32 +72,13 @@ static err look(struct req *r, const struct lfs_batch *q, struct wanted *w)
     return OK;
 }
 
-err lfs_check_quota(struct req *r, const struct repo *repo, uint64_t bytes)
-{
-    struct account owner;
-    int64_t used;
-
-    if (bytes == 0)
-        return OK;
-    TRY(account_by_id(r->store->hub, r->a, repo->owner_id, &owner));
-    if (owner.id == 0 || owner.quota_bytes < 0)
-        return OK;
-    TRY(repo_owner_storage(r->store->hub, owner.id, &used));
-    if ((uint64_t)used + bytes > (uint64_t)owner.quota_bytes)
-        return err_new(r->a, 413, "QuotaExceeded",
-                       "%.*s may store %lld bytes on this hub and these files do not fit; delete "
-                       "some, or ask its operator for more.",
-                       STR_FMT(owner.name), (long long)owner.quota_bytes);
-    return OK;
-}
-
 /* The bytes a namespace may hold, and the disk. */
 static err check_room(struct req *r, uint64_t bytes)
 {
     if (bytes == 0)
         return OK;
     TRY(store_disk_check(r->store, r->a, bytes));
-    return lfs_check_quota(r, r->repo, bytes);
+    return repo_quota_check(r->store->hub, r->a, r->repo, bytes);
 }
 
 static err look_at_all(struct req *r, struct batch *b)
@@ -100,11 +93,37 @@ static err look_at_all(struct req *r, struct batch *b)
             continue;
         if (__builtin_add_overflow(b->upload_bytes, w->object->size, &b->upload_bytes))
             b->upload_bytes = UINT64_MAX / 4;
-        /* One transfer for the whole answer: git-lfs hands all its objects to one agent. */
-        b->multipart |=
-            b->request.may_multipart && w->object->size > (uint64_t)settings.lfs_multipart_above;
+        b->multipart |= w->object->size > (uint64_t)settings.lfs_multipart_above;
+        b->has_empty |= w->object->size == 0;
     }
     return check_room(r, b->upload_bytes);
+}
+
+/* Who is told that an object is there need not send it: gc leaves it alone for long enough. */
+static err promise_all(struct req *r, const struct batch *b)
+{
+    sha256 *files = arena_many(r->a, sha256, b->request.count + 1);
+    size_t count = 0, missing;
+
+    for (size_t i = 0; b->request.upload && i < b->request.count; i++)
+        if (b->wanted[i].found && !b->wanted[i].sends)
+            files[count++] = b->wanted[i].object->sha256;
+    TRY(repo_file_use(r->store->hub, r->repo->id, files, count, &missing));
+    return missing ? err_new(r->a, 503, NULL, "Stored objects were just cleared away; try again.")
+                   : OK;
+}
+
+/* One transfer for the whole answer: git-lfs hands all its objects to one agent.  What the client
+ * lists decides, never its name; the empty file has no place in xorbs. */
+static err pick_transfer(struct req *r, struct batch *b)
+{
+    if (!b->request.upload)
+        b->transfer = BASIC;
+    else if (b->request.may_xet && !b->has_empty)
+        b->transfer = XET;
+    else if (b->request.may_multipart && b->multipart)
+        b->transfer = MULTIPART;
+    return b->transfer == XET ? xet_token_headers(r, r->repo, true, &b->token) : OK;
 }
 
 static void put_expiry(struct json_out *j)
@@ -159,12 +178,30 @@ static err put_multipart(struct req *r, struct json_out *j, const struct lfs_obj
     return OK;
 }
 
+/* href is where the token is renewed.  Nothing is verified afterwards: the commit looks. */
+static void put_xet(struct req *r, struct json_out *j, const struct batch *b)
+{
+    json_key(j, "actions");
+    json_obj(j);
+    json_key(j, "upload");
+    json_obj(j);
+    json_kv_str(j, "href", xet_token_url(r, r->repo, true, b->request.rev));
+    json_key(j, "header");
+    json_obj(j);
+    json_kv_str(j, "X-Xet-Cas-Url", b->token.cas_url);
+    json_kv_str(j, "X-Xet-Access-Token", b->token.token);
+    json_kv_str(j, "X-Xet-Token-Expiration", b->token.expires);
+    json_obj_end(j);
+    json_obj_end(j);
+    json_obj_end(j);
+}
+
 static err put_upload(struct req *r, struct json_out *j, struct batch *b, const struct wanted *w)
 {
     const struct lfs_object *o = w->object;
     struct upload u = {0};
 
-    if (b->multipart && o->size > 0) {
+    if (b->transfer == MULTIPART && o->size > 0) {
         TRY(upload_begin(r->store, r->a, r->repo->id, r->user->account.id, o->sha256, o->size, &u));
         b->parts += u.part_count;
         if (b->parts > PARTS_MAX)
@@ -226,6 +263,8 @@ static err put_object(struct req *r, struct json_out *j, struct batch *b, const 
     json_kv_i64(j, "size", (int64_t)w->object->size);
     if (w->bad)
         put_error(j, w);
+    else if (w->sends && b->transfer == XET)
+        put_xet(r, j, b);
     else if (w->sends)
         TRY(put_upload(r, j, b, w));
     else if (!b->request.upload)
@@ -244,8 +283,13 @@ err hub_lfs_batch(struct req *r)
     if (b.request.upload)
         TRY(lfs_repo(r, ACCESS_CONTRIBUTE));
     TRY(look_at_all(r, &b));
+    TRY(promise_all(r, &b));
+    TRY(pick_transfer(r, &b));
     json_obj(j);
-    json_kv_str(j, "transfer", b.multipart ? STR("multipart") : STR("basic"));
+    json_kv_str(j, "transfer",
+                b.transfer == XET         ? STR("xet")
+                : b.transfer == MULTIPART ? STR("multipart")
+                                          : STR("basic"));
     json_kv_str(j, "hash_algo", STR("sha256"));
     json_key(j, "objects");
     json_arr(j);

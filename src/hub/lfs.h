@@ -28,5 +28,3 @@ int64_t lfs_link_seconds(void); /* how long links are good */
 MUST err lfs_oid_param(struct req *r, sha256 *ret);
 
 MUST err lfs_reply(struct req *r, int status, const struct json_out *j);
-/* 413 QuotaExceeded when the owner of `repo` may not store that many bytes more. */
-MUST err lfs_check_quota(struct req *r, const struct repo *repo, uint64_t bytes);

@@ -1,6 +1,8 @@
 /* lfs_batch.c — see lfs_batch.h. */
 #include "hub/lfs_batch.h"
 
+#define REV_MAX 1024 /* bytes of a name that goes into a link */
+
 /* Absent (git-lfs), "sha256" (Python) or "sha_256" (JavaScript). */
 static bool is_sha256(const struct json *algo)
 {
@@ -31,6 +33,15 @@ static bool lists(const struct json *transfers, str word)
     return false;
 }
 
+/* "main", or as git says it, "refs/heads/main". */
+static str read_rev(const struct json *ref)
+{
+    str name = json_get_str(ref, "name");
+
+    (void)str_skip(&name, STR("refs/heads/"));
+    return name.len && name.len <= REV_MAX ? name : STR("main");
+}
+
 err lfs_batch_parse(struct arena *a, const struct json *j, struct lfs_batch *ret)
 {
     const struct json *objects = json_get(j, "objects");
@@ -47,6 +58,8 @@ err lfs_batch_parse(struct arena *a, const struct json *j, struct lfs_batch *ret
         return err_new(a, 413, NULL, "At most %d objects fit in one request; send several.",
                        LFS_OBJECTS_MAX);
     b.may_multipart = lists(json_get(j, "transfers"), STR("multipart"));
+    b.may_xet = lists(json_get(j, "transfers"), STR("xet"));
+    b.rev = read_rev(json_get(j, "ref"));
     b.objects = arena_many(a, struct lfs_object, b.count + 1);
     for (size_t i = 0; i < b.count; i++)
         b.objects[i] = read_object(json_at(objects, i));

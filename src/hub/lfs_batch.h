@@ -13,7 +13,9 @@ struct lfs_object {
 };
 struct lfs_batch {
     bool upload;        /* else download */
-    bool may_multipart; /* the client lists this transfer */
+    bool may_multipart; /* the client lists these transfers */
+    bool may_xet;
+    str rev; /* the branch it means to push to, as a revision; "main" when it does not say */
     struct lfs_object *objects;
     size_t count;
 };

@@ -7,10 +7,12 @@
 #include "hub/lfs.h"
 #include "hub/people.h"
 #include "store/rewrite.h"
+#include "store/xet.h"
 
-#define PAGE_MAX 1000    /* files in one page, one deletion, one duplication */
-#define PROPOSAL_MAX 100 /* pull requests and converted refs that are looked into */
-#define PLACES_MAX 10000 /* files that are only there */
+#define PAGE_MAX 1000          /* files in one page, one deletion, one duplication */
+#define PROPOSAL_MAX 100       /* pull requests and converted refs that are looked into */
+#define PLACES_MAX 10000       /* files that are only there */
+#define PROVE_MAX (2ull << 30) /* bytes that one duplication hashes before it is answered */
 
 /* --- where is it? --- */
 
@@ -230,11 +232,32 @@ struct wish { /* a file of the request */
 struct duplication {
     struct req *r;
     struct repo *target;
+    uint64_t proved; /* bytes that this request has hashed */
     struct wish *wishes;
     size_t count, failed;
 };
 
-/* A SHA-256 that only a client vouches for is nobody else's. */
+/* A SHA-256 that only a client vouches for is nobody else's: it is proved before it spreads, as far
+ * as one request may take; a job proves the rest. */
+static err prove(struct duplication *d, struct wish *w)
+{
+    bool is_true = sha256_eq(w->content.sha256, sha256_of("", 0));
+
+    if (w->content.is_verified)
+        return OK;
+    if (w->content.size > PROVE_MAX - d->proved) {
+        w->bad = "The content of this file is still being checked; try again in a minute.";
+        return OK;
+    }
+    d->proved += w->content.size;
+    if (w->content.file_id != 0)
+        TRY(claim_prove(d->r->store, d->r->a, &w->content, &is_true));
+    w->content.is_verified = is_true;
+    if (!is_true)
+        w->bad = "The bytes of this file do not have this SHA-256; upload it again.";
+    return OK;
+}
+
 static err look(struct duplication *d, struct wish *w)
 {
     struct db *db = d->r->store->hub;
@@ -250,15 +273,15 @@ static err look(struct duplication *d, struct wish *w)
     TRY(repo_file_find(db, d->r->repo->id, h, &w->content, &found));
     if (!found)
         w->bad = "The source repository has no such file.";
-    else if (!w->content.is_verified)
-        w->bad = "The content of this file is not verified yet; try again later.";
     else if (w->xet_text.ptr &&
              (!file_hash_parse(w->xet_text, &hash) || !file_hash_eq(hash, w->content.hash)))
         w->bad = "\"xetHash\" is not the hash of this file.";
+    if (!w->bad)
+        TRY(prove(d, w));
     if (w->bad)
         return OK;
     TRY(repo_file_find(db, d->target->id, h, &there, &found));
-    w->is_new = !found;
+    w->is_new = !found || !there.is_verified;
     return OK;
 }
 
@@ -283,7 +306,7 @@ static err read_wishes(struct duplication *d)
         if (w->is_new && __builtin_add_overflow(bytes, w->content.size, &bytes))
             bytes = UINT64_MAX / 4;
     }
-    return lfs_check_quota(r, d->target, bytes);
+    return repo_quota_check(r->store->hub, r->a, d->target, bytes);
 }
 
 static err register_all(struct db *tx, void *arg)
@@ -339,6 +362,9 @@ err hub_lfs_files_duplicate(struct req *r)
     if (!repo_kind_parse(type, &kind) || !name.len)
         return err_new(r->a, 400, NULL,
                        "\"target\" needs \"type\" (model, dataset or space) and \"name\".");
+    if (kind == REPO_BUCKET)
+        return err_new(r->a, 400, NULL,
+                       "Files are copied into a bucket with \"copyFile\" lines of its batch.");
     if (!r->user)
         return auth_needed(r, false);
     TRY(auth_repo(r, kind, name, ACCESS_WRITE, &d.target));

@@ -17,6 +17,17 @@ static err kind_of(struct req *r, const struct json *type, enum repo_kind *ret)
     return err_new(r->a, 400, NULL, "\"type\" must be one of [model, dataset, space]");
 }
 
+/* Buckets are made and deleted at an address of their own. */
+static err kind_with_git(struct req *r, const struct json *type, const char *method,
+                         enum repo_kind *ret)
+{
+    TRY(kind_of(r, type, ret));
+    if (*ret == REPO_BUCKET)
+        return err_new(r->a, 400, NULL, "For a bucket send %s /api/buckets/NAMESPACE/NAME instead.",
+                       method);
+    return OK;
+}
+
 /* --- create --- */
 
 static err wants_private(struct req *r, const struct account *owner, bool *ret)
@@ -142,7 +153,7 @@ err hub_repo_create(struct req *r)
     struct repo made;
     err e;
 
-    TRY(kind_of(r, json_get(r->json, "type"), &n.kind));
+    TRY(kind_with_git(r, json_get(r->json, "type"), "POST", &n.kind));
     if (slash > 0 && !org.len) {
         org = str_first(name, (size_t)slash);
         name = str_from(name, (size_t)slash + 1);
@@ -174,7 +185,7 @@ err hub_repo_delete(struct req *r)
     enum repo_kind kind;
     struct repo *repo;
 
-    TRY(kind_of(r, json_get(r->json, "type"), &kind));
+    TRY(kind_with_git(r, json_get(r->json, "type"), "DELETE", &kind));
     if (str_find(name, '/') < 0)
         name = arena_cat(r->a, org.len ? org : r->user->account.name, STR("/"), name);
     TRY(auth_repo(r, kind, name, ACCESS_ADMIN, &repo));

@@ -88,7 +88,7 @@ static void put_runtime(struct view *v)
                     "\"devMode\":false,\"domains\":[]}"));
 }
 
-static void put_sibling(struct view *v, const struct entry *e)
+static void put_sibling(struct view *v, const struct entry *e, file_hash hash)
 {
     json_obj(v->j);
     json_kv_str(v->j, "rfilename", e->path);
@@ -103,6 +103,8 @@ static void put_sibling(struct view *v, const struct entry *e)
             json_kv_i64(v->j, "pointerSize", (int64_t)e->pointer_size);
             json_obj_end(v->j);
         }
+        if (!file_hash_is_zero(hash))
+            json_kv_str(v->j, "xetHash", file_hash_text(v->r->a, hash));
     }
     json_obj_end(v->j);
 }
@@ -117,12 +119,14 @@ static err put_pages(struct view *v, const struct revision *rev)
     while (page.more && !v->j->buf.full) {
         struct arena_mark m = arena_mark(v->r->a);
         const struct entry *last;
+        file_hash *hashes;
 
         TRY(entry_list(v->r->store, v->r->a, v->repo, rev, &q, &page));
+        TRY(hub_file_hashes(v->r, v->repo, page.items, v->want->blobs ? page.count : 0, &hashes));
         for (size_t i = 0; i < page.count; i++)
             if ((page.items[i].mode & 0170000) != 040000 &&
                 (page.items[i].mode & 0170000) != 0160000)
-                put_sibling(v, &page.items[i]);
+                put_sibling(v, &page.items[i], v->want->blobs ? hashes[i] : (file_hash){{0}});
         if (page.count == 0)
             break;
         last = &page.items[page.count - 1];
@@ -262,8 +266,10 @@ static err put_field(struct view *v, enum info_field f)
         break;
     case INFO_GATED:
     case INFO_DISABLED:
-    case INFO_XET:
         json_kv_bool(v->j, name, false);
+        break;
+    case INFO_XET:
+        json_kv_bool(v->j, name, true);
         break;
     case INFO_LIKES:
         json_kv_i64(v->j, name, repo->likes);

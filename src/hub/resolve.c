@@ -4,9 +4,11 @@
 #include "http/range.h"
 #include "hub/hub.h"
 #include "store/stat.h"
+#include "xet/xet.h"
 
 struct download {
     struct entry entry;
+    oid commit;             /* of the revision */
     struct content content; /* large files */
     bool is_large;          /* bytes come from contents, not from git */
     uint64_t size;
@@ -92,6 +94,19 @@ static void set_headers(struct req *r, const struct download *d)
     reply_header(r, "X-Linked-ETag", d->etag);
 }
 
+/* Large files are in xorbs as well: where a client that speaks Xet finds this one.  The empty
+ * content has none. */
+static bool has_xorbs(const struct download *d)
+{
+    return d->is_large && d->content.file_id != 0;
+}
+
+static void set_xet_headers(struct req *r, const struct download *d)
+{
+    reply_header(r, "Vary", STR("Accept")); /* see send_info */
+    xet_file_headers(r, r->repo, sha1_hex(r->a, d->commit), d->content.hash);
+}
+
 /* --- finding --- */
 
 static err find_large(struct req *r, struct download *d)
@@ -121,6 +136,7 @@ static err find_file(struct req *r, const struct revision *rev, bool raw, struct
     if (!found || !mode_is_blob(d->entry.mode))
         return hub_no_entry(r, path);
     d->entry.path = path;
+    d->commit = rev->commit;
     d->by_commit = hex_is(asked, 40);
     if (d->entry.is_lfs && !raw)
         return find_large(r, d);
@@ -153,8 +169,20 @@ static err open_source(struct req *r, const struct download *d, struct http_rang
 {
     if (d->is_large)
         return content_source(r->store, r->a, &d->content, range.first, range.count, ret);
-    return object_source(object_odb(r->store, r->a, r->repo->id), r->a, d->entry.oid, range.first,
-                         range.count, ret);
+    return object_source(object_odb(r->store, r->a, r->repo->id), r->a, d->entry.oid, d->size,
+                         range.first, range.count, ret);
+}
+
+/* The JavaScript client asks what the file is, under the address of the file.  Caches must not
+ * take this for its content: no ETag, not stored. */
+static err send_info(struct req *r, const struct download *d)
+{
+    reply_header(r, "Cache-Control", STR("no-store"));
+    reply_header(r, "X-Linked-Size", arena_printf(r->a, "%llu", (unsigned long long)d->size));
+    reply_header(r, "X-Linked-ETag", d->etag);
+    set_xet_headers(r, d);
+    return xet_fileinfo_reply(r, r->repo, sha1_hex(r->a, d->commit), d->content.hash, d->etag,
+                              d->size, NULL);
 }
 
 static err send_file(struct req *r, const struct download *d, bool raw)
@@ -163,7 +191,11 @@ static err send_file(struct req *r, const struct download *d, bool raw)
     struct http_range range;
     struct source *s;
 
+    if (has_xorbs(d) && xet_wants_fileinfo(r))
+        return send_info(r, d);
     set_headers(r, d);
+    if (has_xorbs(d))
+        set_xet_headers(r, d);
     reply_no_gzip(r);
     if (req_header(r, "If-None-Match").len &&
         http_etag_matches(req_header(r, "If-None-Match"), d->etag))

@@ -38,7 +38,7 @@ static err put_last_commit(struct req *r, struct json_out *j, struct commit_titl
 }
 
 /* `titles` NULL: not expanded. */
-static err put_entry(struct req *r, struct json_out *j, const struct entry *e,
+static err put_entry(struct req *r, struct json_out *j, const struct entry *e, file_hash hash,
                      struct commit_titles *titles)
 {
     bool is_dir = ENTRY_IS_DIR(e), is_module = (e->mode & 0170000) == 0160000;
@@ -50,6 +50,8 @@ static err put_entry(struct req *r, struct json_out *j, const struct entry *e,
     json_kv_str(j, "path", e->path);
     if (e->is_lfs)
         put_lfs(r, j, e);
+    if (!file_hash_is_zero(hash))
+        json_kv_str(j, "xetHash", file_hash_text(r->a, hash));
     if (titles && e->has_last_commit)
         TRY(put_last_commit(r, j, titles, e));
     if (titles && !is_dir && !is_module) /* nothing scans files */
@@ -64,12 +66,14 @@ static err put_entries(struct req *r, struct json_out *j, const struct revision 
                        struct entry *entries, size_t count, bool expand)
 {
     struct commit_titles titles = commit_titles(r, r->repo);
+    file_hash *hashes;
 
+    TRY(hub_file_hashes(r, r->repo, entries, count, &hashes));
     if (expand)
         TRY(last_commit_find(r, r->repo, rev->commit, entries, count));
     json_arr(j);
     for (size_t i = 0; i < count; i++)
-        TRY(put_entry(r, j, &entries[i], expand ? &titles : NULL));
+        TRY(put_entry(r, j, &entries[i], hashes[i], expand ? &titles : NULL));
     json_arr_end(j);
     return OK;
 }

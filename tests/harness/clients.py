@@ -15,11 +15,15 @@ from .server import BUILD, PATIENCE, TOKENS, plain_env
 
 HERE = Path(__file__).resolve().parent
 NEWEST = "current"
-LIBRARIES = {NEWEST: "venv", **{v: f"venv-{v}" for v in ("1.6", "1.0", "0.36", "0.30", "0.20")}}
+LIBRARIES = {NEWEST: "venv", **{v: f"venv-{v}" for v in ("1.10", "1.6", "1.0", "0.36", "0.30", "0.20")}}
+
+# Older hf_xet, each with a huggingface_hub of its time.
+OLD_XET = {"xet-1.1.3": "0.36", "xet-1.1.9": "0.36", "xet-1.2.0": "0.36", "xet-1.5.1": "1.10"}
+LIBRARIES.update({v: f"venv-{v}" for v in OLD_XET})
 
 
 def as_tuple(version):
-    return tuple(int(n) for n in version.split(".")[:2])
+    return tuple(int(n) for n in OLD_XET.get(version, version).split(".")[:2])
 
 
 class Failed(AssertionError):
@@ -49,7 +53,10 @@ def finished(command, env, cwd=None, timeout=300, check=True, stdin=None):
 
 
 class Python:
-    """huggingface_hub of one version. Each instance has a fresh HF_HOME."""
+    """huggingface_hub of one version. Each instance has a fresh HF_HOME, and in it what hf_xet remembers.
+
+    Where hf_xet is installed, large files go by Xet. `HF_HUB_DISABLE_XET=1` makes it LFS again.
+    """
 
     def __init__(self, hub, home, name=NEWEST, **env):
         self.hub, self.name, self.home, self.more = hub, name, Path(home), env
@@ -59,12 +66,15 @@ class Python:
         if not self.bin.exists():
             raise FileNotFoundError(f"{self.bin} is missing: run `make deps`")
 
+    def has_xet(self):
+        return any((BUILD / LIBRARIES[self.name] / "lib").glob("python3*/site-packages/hf_xet"))
+
     def env(self, user, **more):
         env = plain_env(
             self.home,
             HF_ENDPOINT=self.hub.url,
             HF_HOME=self.home / "hf",
-            HF_HUB_DISABLE_XET=1,  # until the Xet protocol is served
+            HF_XET_CLIENT_RETRY_BASE_DELAY="50ms",  # its seconds are for the open sea
             HF_HUB_DISABLE_TELEMETRY=1,
             HF_HUB_DISABLE_PROGRESS_BARS=1,
             HF_HUB_DISABLE_UPDATE_CHECK=1,

@@ -34,7 +34,9 @@ ORG = "acme"  # alice is its admin, carol a contributor, dave a reader, bob nobo
 PATIENCE = float(os.environ.get("HEARTH_TEST_PATIENCE", "1"))
 
 # The large file of the upload story: whole in `make soak`, short in `make test`.
-SIZE_LARGE = (5 << 30) if os.environ.get("HEARTH_SOAK") else (300 << 20)
+SOAK = bool(os.environ.get("HEARTH_SOAK"))
+SIZE_LARGE = (5 << 30) if SOAK else (300 << 20)
+SOAK = bool(os.environ.get("HEARTH_SOAK"))
 
 # A file to which routes are appended that clients called with success ("GET /api/{kind}"), for
 # tools/api-coverage. Requests that tests make by themselves (Hub.http) do not count.

@@ -72,15 +72,16 @@ def test_pull_request(hub, client):
 
 
 def test_pull_request_of_a_large_file(hub, client):
-    """The LFS batch of a pull request names no ref; a stranger's upload is accepted."""
+    """A stranger's upload is accepted, by Xet and by LFS, whose batch for a pull request names no ref."""
 
-    def story(api):
+    def story(api, repo):
         return api.upload_file(
-            path_or_fileobj=b"\0" * 20000, path_in_repo="x.bin", repo_id="alice/m", create_pr=True
-        ) and [f.size for f in api.get_paths_info("alice/m", ["x.bin"], revision="refs/pr/1") if f.lfs]
+            path_or_fileobj=b"\0" * 20000, path_in_repo="x.bin", repo_id=repo, create_pr=True
+        ) and [f.size for f in api.get_paths_info(repo, ["x.bin"], revision="refs/pr/1") if f.lfs]
 
-    hub.create("alice/m")
-    assert client.run(story, user="bob") == [20000]
+    for repo, off in (("alice/by-xet", None), ("alice/by-lfs", 1)):
+        hub.create(repo)
+        assert client.run(story, repo, user="bob", HF_HUB_DISABLE_XET=off) == [20000]
 
 
 def test_parent_commit_conflict(hub, client):

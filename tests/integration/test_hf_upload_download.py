@@ -26,19 +26,19 @@ def test_login_upload_download(hub, client, minilm, fingerprint, tmp_path):
 
 
 def test_second_upload_adds_nothing(hub, client, minilm):
-    """The same folder again: no bytes in the store, no change in the tree."""
+    """The same folder again: no change in the tree, and in the store at most a shard that says the same again."""
     client.hf("upload", "alice/minilm", minilm, timeout=600)
     stored = hub.stored_bytes()
     tree = hub.ok("GET", "/api/models/alice/minilm/tree/main?recursive=true").json
     client.hf("upload", "alice/minilm", minilm, timeout=600)
-    assert hub.stored_bytes() == stored
+    assert hub.stored_bytes() - stored < 2000
     assert hub.ok("GET", "/api/models/alice/minilm/tree/main?recursive=true").json == tree
 
 
-def test_same_weights_in_another_repository_are_stored_once(hub, newest, minilm):
-    newest.hf("upload", "alice/minilm", minilm, timeout=600)
+def test_same_weights_in_another_repository_are_stored_once(hub, either, minilm):
+    either.hf("upload", "alice/minilm", minilm, timeout=600)
     stored = hub.stored_bytes()
-    newest.hf("upload", "alice/again", minilm, timeout=600)
+    either.hf("upload", "alice/again", minilm, timeout=600)
     assert hub.stored_bytes() - stored < stored / 100
 
 
@@ -72,11 +72,11 @@ def test_upload_a_dataset_privately(hub, client, folder, tmp_path):
     assert (tmp_path / "there/weights.bin").read_bytes() == (folder / "weights.bin").read_bytes()
 
 
-def test_upload_into_an_organization(hub, newest, folder):
+def test_upload_into_an_organization(hub, either, folder):
     """A contributor creates there, and writes what she created; a reader does neither."""
-    newest.hf("upload", "acme/tool", folder, user="carol")
+    either.hf("upload", "acme/tool", folder, user="carol")
     assert hub.ok("GET", "/api/models/acme/tool").json["author"] == "acme"
-    refused = newest.hf("upload", "acme/other", folder, user="dave", check=False)
+    refused = either.hf("upload", "acme/other", folder, user="dave", check=False)
     assert refused.returncode != 0 and "403" in refused.stderr + refused.stdout
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 
-import pytest
-
 
 def test_repository_life(hub, node):
     """createRepo, whoAmI, repoExists, listModels, deleteRepo."""
@@ -22,13 +20,6 @@ def test_upload_list_download_delete(hub, node):
     assert got["part"] == "ell"
     assert got["absent"] is None
     assert got["left"] == [".gitattributes", "empty.txt", "large.bin", "sub/odd name 1.txt"]
-
-
-@pytest.mark.parametrize("use_xet", ["true", "false"])
-def test_upload_without_a_cas(hub, node, use_xet):
-    """A client that lists xet falls back to PUT when the server answers basic."""
-    assert node("fallback", use_xet)["size"] == 400_000
-    assert hub.http("GET", "/alice/js/resolve/main/data.bin").body == bytes(400_000)
 
 
 def test_commits_branches_and_pull_requests(hub, node):

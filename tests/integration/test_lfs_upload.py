@@ -9,9 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
-from harness.clients import Peak, random_bytes, random_file
+from harness.clients import Peak, Python, random_bytes, random_file
 from harness.server import SIZE_LARGE
 from harness.tap import Tap
+
+
+@pytest.fixture
+def newest(hub, tmp_path):
+    """huggingface_hub without Xet: what it then does is LFS."""
+    return Python(hub, tmp_path / "newest", HF_HUB_DISABLE_XET=1)
 
 
 def batch(hub, repo, objects, user="alice", operation="upload", transfers=("basic", "multipart")):
