@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 scripts/install-packages.sh build test
+scripts/venv.sh venv requirements.txt
 [ -n "${HEARTH_BIN:-}" ] || scripts/build.sh
 mkdir -p build/fault
 ${CC:-cc} -shared -fPIC -O2 -g -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -fno-builtin-malloc \

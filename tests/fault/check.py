@@ -13,7 +13,8 @@ import subprocess
 from http.client import HTTPException
 from pathlib import Path
 
-from harness.server import Hub, plain_env
+import donor
+from harness.server import BINARY, Hub, plain_env
 from world import TOKEN, USER, Client, Refused, sha256
 
 OPENING = ("hearth.db", "git.db", "stats.db")
@@ -24,7 +25,7 @@ class Check:
         self.folder, self.contents = Path(folder), contents or {}
         self.allowed, self.problems = settle(facts, answered), []
         self.hub = Hub(self.folder / "data", self.folder / "check.txt", env={"HEARTH_LFS_MULTIPART_ABOVE": 1 << 20, "HEARTH_LOOPS": 1})
-        self.clones = 0
+        self.clones, self.sets = 0, {}
 
     def run(self, clone=False):
         try:
@@ -43,6 +44,7 @@ class Check:
             self.client.close()
             self.hub.kill()
         self._databases()
+        self._fsck()
         return self.problems
 
     # -- promises --------------------------------------------------------------------------------
@@ -68,8 +70,17 @@ class Check:
                 self._large(key, values[0])
             elif key[0] == "ref":
                 self._ref(key, values)
+            elif key[0] == "xorb":
+                self._xorb(key, values[-1])
+            elif key[0] == "xet":
+                self._content(key, *values[-1])
+            elif key[0] == "bucket":
+                self._bucket(key, values)
             elif key[0] == "part":
                 uploads.setdefault(key[1:3], {})[key[3]] = values[-1] if len(values) == 1 else None
+        for bucket, seen in self.sets.items():
+            if len(seen) > 1:
+                self.problems.append(f"half a batch of {bucket}: {seen}")
         for (repo, oid), parts in uploads.items():
             if ("lfs", repo, oid) not in self.allowed:
                 self._resume(repo, oid, parts)
@@ -87,6 +98,30 @@ class Check:
         seen = sha256(answer.body) if answer.status == 200 else None if answer.status == 404 else str(answer)
         if seen not in values:
             self.problems.append(f"{key[1]}@{key[2]}:{key[3]} is {seen} ({answer.status}), promised: {values}")
+
+    def _cas(self, where, method, path):
+        prefix, headers = donor.cas(self.client, where)
+        return self.client.send(method, prefix + path, headers=headers)
+
+    def _xorb(self, key, size):
+        """A xorb whose upload was answered may be left out by the next upload."""
+        answer = self._cas(key[1], "HEAD", f"/v1/xorbs/default/{key[2]}")
+        if answer.status != 200:
+            self.problems.append(f"xorb {key[2][:12]} of {size} bytes was promised: {answer.status}")
+
+    def _content(self, key, sum, size):
+        """A content whose shard was answered can be put together from what the CAS gives."""
+        answer = self._cas(key[1], "GET", f"/v1/reconstructions/{key[2]}")
+        if answer.status != 200 or sum_of_terms(answer.json) != size:
+            self.problems.append(f"content {sum[:12]} of {key[1]} was promised: {answer}")
+
+    def _bucket(self, key, values):
+        answer = self.client.send("GET", f"/buckets/{key[1]}/resolve/{key[2]}")
+        seen = sha256(answer.body) if answer.status == 200 else None if answer.status == 404 else str(answer)
+        if seen not in values:
+            self.problems.append(f"{key[1]}:{key[2]} is {seen} ({answer.status}), promised: {values}")
+        if key[2].startswith("set/"):
+            self.sets.setdefault(key[1], set()).add(seen)
 
     def _ref(self, key, values):
         """A ref as git sees it in the advertisement."""
@@ -152,6 +187,18 @@ class Check:
             if said != [("ok",)]:
                 self.problems.append(f"{name}: {said[:3]}")
 
+    def _fsck(self):
+        """What a power cut leaves is clean: blobs without rows are too young to be told."""
+        done = subprocess.run(
+            [BINARY, "fsck", "--quiet", "--data", self.hub.data],
+            env=plain_env(self.folder),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        if done.returncode:
+            self.problems.append(f"fsck: {done.returncode} {done.stdout[-600:]}{done.stderr[-300:]}")
+
     def _clones(self):
         """git fsck of every repository that is here; promised commits are in the history."""
         for key in [k for k in self.allowed if k[0] == "repo" and k[1] == "model"]:
@@ -190,6 +237,10 @@ REPO_FILES = """SELECT repo.full_name, sha256, repo_file.size FROM repo_file JOI
 def hub_hex(hash):
     """Xorb hashes are written as four little-endian numbers."""
     return b"".join(hash[i : i + 8][::-1] for i in range(0, 32, 8)).hex()
+
+
+def sum_of_terms(reconstruction):
+    return sum(term["unpacked_length"] for term in reconstruction["terms"])
 
 
 def prefix(kind):

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from http.client import HTTPException
 
+import donor
 import replay
 from check import Check
 from stories import Clone
@@ -19,13 +20,15 @@ from world import EIO, ENOSPC, TOKEN, USER, Client, Refused, Shimmed, random_byt
 
 # What may end the server: a sync of a database that failed, and memory that is not there.
 MAY_ABORT = ("fsync", "alloc", "open")
+PIECES = 260  # of which each attempt to upload through Xet takes a new one
 TRIES = [*range(1, 13), 15, 19, 24, 30, 38, 48, 60, 80, 110, 150, 200, 300]
 
 
 class Work:
     """The kinds of work, each on fresh names: work.NAME(n) does it once."""
 
-    KINDS = ("create", "commit", "put", "parts", "push", "delete")
+    KINDS = ("create", "commit", "put", "parts", "push", "delete", "xet", "batch")
+    PIECES = {}  # made once
 
     def __init__(self, client, folder):
         self.client, self.folder = client, folder
@@ -34,6 +37,20 @@ class Work:
         client.create("alice/code")
         self.clone = Clone(client, folder, "alice/code")
         self.contents = {}
+        if not self.PIECES:
+            self.PIECES.update(enumerate(donor.pieces(folder.parent / "donor", PIECES)))
+        client.ask("POST", "/api/buckets/alice/b", {})
+        self.known = [(p.xet, p.sha256) for p in self._new_pieces("buckets/alice/b", 2)]
+
+    def _new_pieces(self, where, count):
+        self.used = getattr(self, "used", 0) + count
+        sent = [self.PIECES[n] for n in range(self.used - count, self.used)]
+        for piece in sent:
+            donor.send(self.client, where, piece)
+        return sent
+
+    def has_pieces(self, kind):
+        return kind != "xet" or self.used + 2 < PIECES
 
     def prepare(self, kind):
         """What has to be there first, and is not what is tested."""
@@ -71,6 +88,12 @@ class Work:
             client.expect(lambda: self.clone("push", "--quiet", self.remote, "HEAD:main"), facts)
         elif kind == "delete":
             client.delete(f"alice/d-{n}")
+        elif kind == "xet":
+            (piece,) = self._new_pieces("models/alice/base", 1)
+            client.commit("alice/base", {}, {f"xet-{n}.bin": piece.content})
+        elif kind == "batch":
+            add = {f"of-{n}/{i}.bin": self.known[n % 2] for i in range(5)}
+            client.bucket_batch("alice/b", {**add, "last.bin": self.known[n % 2]}, [f"of-{n - 1}/0.bin"])
 
 
 class Bench:
@@ -201,7 +224,7 @@ def failing_calls(args, work, report):
         hurt = 0
         for call, error in calls:
             for n in TRIES:
-                if not bench.once(kind, call, n, error):
+                if not bench.work.has_pieces(kind) or not bench.once(kind, call, n, error):
                     break
                 hurt += 1
         bench.check(kind)

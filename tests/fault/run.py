@@ -6,7 +6,7 @@
     --seed N        another choice of images
     --keep          leave the folder of images that lost something
     --verbose       what the proof lost
-    --only WHAT     cuts, proof, errors or clients
+    --only WHAT     cuts, proof, errors, clients or backups
 """
 
 import argparse
@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for harness
 
+import backups
 import clients
 import errors
 import replay
@@ -196,7 +197,7 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--keep", action="store_true")
     p.add_argument("--verbose", action="store_true")
-    p.add_argument("--only", choices=["cuts", "proof", "errors", "clients"])
+    p.add_argument("--only", choices=["cuts", "proof", "errors", "clients", "backups"])
     args = p.parse_args()
     args.stories = args.stories or list(stories.ALL)
     work, report = work_folder(), Report()
@@ -209,6 +210,8 @@ def main():
             errors.run(args, work, report)
         if args.only in (None, "clients"):
             clients.run(args, work, report)
+        if args.only in (None, "backups"):
+            backups.run(args, work, report)
     finally:
         for hub in RUNNING:
             if hub.process and hub.process.poll() is None:

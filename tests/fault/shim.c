@@ -78,9 +78,9 @@ enum call {
     FAIL_CHECKPOINT,
     CALLS
 };
-static const char *const call_name[CALLS] = {"",         "write", "fsync", "link",
-                                             "rename",   "open",  "mkdir", "unlink",
-                                             "truncate", "recv",  "step",  "alloc"};
+static const char *const call_name[CALLS] = {"",     "write", "fsync",     "link",     "rename",
+                                             "open", "mkdir", "unlink",    "truncate", "recv",
+                                             "step", "alloc", "checkpoint"};
 
 /* world.py writes `left` and then `call` of a running server; the offsets are its interface. */
 struct control {

@@ -4,10 +4,14 @@ checks need besides the facts. Small, since every image of every story is a serv
     story(hub, client, folder) -> {sha256: content} of large files, for uploads that go on
 """
 
+import collections
+import json
 import os
 import subprocess
 import threading
 
+import donor
+from harness.clients import Python
 from harness.server import plain_env
 from world import TOKEN, USER, Refused, random_bytes, sha256
 
@@ -202,4 +206,123 @@ def delete(hub, client, folder):
     return {}
 
 
-ALL = {f.__name__: f for f in (create, commit, large, multipart, push, delete)}
+def write(folder, files):
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def xet(hub, client, folder):
+    """hf_xet: xorbs, shards, commits; shared bytes, the same bytes again, several people at once."""
+    base = random_bytes(600_000, "xet base")
+    sets = [
+        {"base.safetensors": base, "small.txt": b"small\n"},
+        {"base.safetensors": base, "longer.safetensors": base[:400_000] + random_bytes(300_000, "xet tail")},
+    ]
+    sets += [{f"own-{n}.bin": random_bytes(250_000, f"xet {n}") + base[: 100_000 * n]} for n in range(3)]
+    for repo in ("alice/x", "alice/y"):
+        client.create(repo)
+
+    def upload(n, repo):
+        python = Python(hub, folder / f"home-{n}-{repo[-1]}", HF_HUB_DISABLE_XET=0)
+        files = write(folder / f"files-{n}-{repo[-1]}", sets[n])
+        facts = [(("file", repo, "main", name), sha256(content)) for name, content in sets[n].items()]
+        facts += [(("lfs", repo, sha256(c)), len(c)) for name, c in sets[n].items() if not name.endswith(".txt")]
+        client.expect(lambda: python.hf("upload", repo, files, ".", "--quiet"), facts)
+
+    upload(0, "alice/x")
+    upload(1, "alice/y")
+    together(*(lambda n=n: upload(n, "alice/x") for n in (2, 3, 4)))
+    assert "/shards path=" in hub.log.read_text(), "the client did not use Xet"
+    return {}
+
+
+def cas(hub, client, folder):
+    """The requests of hf_xet one by one: xorb, shard, commit or batch; two people at once."""
+    made = donor.pieces(folder / "donor", 14)
+    client.create("alice/x")
+    client.ask("POST", "/api/buckets/alice/b", {})
+
+    def commits():
+        for n, piece in enumerate(made[:7]):
+            donor.send(client, "models/alice/x", piece)
+            client.commit("alice/x", {}, {f"{n}.bin": piece.content})
+
+    def batches():
+        for n, piece in enumerate(made[7:]):
+            donor.send(client, "buckets/alice/b", piece)
+            client.bucket_batch("alice/b", {f"{n}.bin": (piece.xet, piece.sha256), "last.bin": (piece.xet, piece.sha256)})
+
+    together(commits, batches)
+    donor.send(client, "models/alice/x", made[0])  # nothing new
+    return {}
+
+
+def fill_bucket(api, bucket, folder):  # runs inside the client
+    api.create_bucket(bucket, exist_ok=True)
+    paths = sorted(p for p in Path(folder).rglob("*") if p.is_file())  # noqa: F821
+    api.batch_bucket_files(bucket, add=[(str(p), p.name) for p in paths])
+    return {f.path: f.xet_hash for f in api.list_bucket_tree(bucket, recursive=True)}
+
+
+def bucket(hub, client, folder):
+    """Buckets: contents through Xet, then batches that add, overwrite and delete; two at once."""
+    contents = [random_bytes(150_000 + n, f"bucket {n}") for n in range(6)]
+    files = write(folder / "files", {f"{n}.bin": c for n, c in enumerate(contents)})
+    python = Python(hub, folder / "home", HF_HUB_DISABLE_XET=0)
+    hashes = {}
+
+    def fill():
+        hashes.update(python.run(fill_bucket, "alice/b", files))
+
+    client.expect(fill, [(("bucket", "alice/b", f"{n}.bin"), sha256(c)) for n, c in enumerate(contents)])
+    known = [(hashes[f"{n}.bin"], sha256(c)) for n, c in enumerate(contents)]
+    for turn in range(6):  # all files of the set are of one turn
+        client.bucket_batch("alice/b", {f"set/{i}.bin": known[turn] for i in range(12)})
+
+    def person(number):
+        for turn in range(6):
+            mine = {f"of-{number}/{turn}/file.bin": known[turn], f"of-{number}/last.bin": known[turn]}
+            client.bucket_batch("alice/b", mine, [f"of-{number}/{turn - 1}/file.bin"] if turn else [])
+
+    together(lambda: person(1), lambda: person(2))
+    client.bucket_batch("alice/b", {}, [f"{n}.bin" for n in range(6)])
+    return {}
+
+
+# No upload runs meanwhile, so nobody is promised anything by these.
+AT_ONCE = ("--grace-ms", "0", "--wait-ms", "0", "--orphan-ms", "0", "--lease-cut-ms", "9999999999")
+
+
+def collect(hub, client, folder):
+    """gc, compaction and scrub between uploads and deletions: what is kept stays, what went comes back."""
+    base, done = random_bytes(500_000, "collect"), collections.Counter()
+
+    def gc(*args):
+        done.update(json.loads(hub.command("gc", "--json", *args, *AT_ONCE)))
+
+    for repo in ("alice/keeps", "alice/goes"):
+        client.create(repo)
+        for n in range(4):
+            content = base[: 100_000 * (n + 1)] + random_bytes(150_000, f"{repo} {n}")
+            client.put(repo, content)
+            client.commit(repo, {"note.txt": b"%d\n" % n}, {f"{n}.bin": content})
+    gc("--compact")
+    client.delete("alice/goes")
+    gc()
+    client.commit("alice/keeps", {"more.txt": b"more\n"})
+    gc()
+    hub.command("scrub")
+    client.create("alice/back")
+    content = base + random_bytes(150_000, "alice/goes 3")  # partly of what went
+    client.put("alice/back", content)
+    client.commit("alice/back", {}, {"back.bin": content})
+    gc()
+    gc()
+    client.commit("alice/keeps", {"last.txt": b"last\n"})
+    assert done["xorbs"] and done["compacted_xorbs"] and done["files"], f"gc found nothing to do: {done}"
+    return {}
+
+
+ALL = {f.__name__: f for f in (create, commit, large, multipart, push, delete, cas, xet, bucket, collect)}

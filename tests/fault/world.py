@@ -81,6 +81,13 @@ class Shimmed(Hub):
             )
             assert done.returncode == 0, f"admin {args}: {done.stdout}{done.stderr}"
 
+    def command(self, *args):
+        """Another command beside the server, under the shim as well."""
+        env = plain_env(self.folder, **self.env)
+        done = subprocess.run([server.BINARY, *args, "--data", self.data], capture_output=True, text=True, env=env, timeout=120)
+        assert done.returncode == 0, f"{args}: {done.returncode} {done.stdout}{done.stderr}"
+        return done.stdout
+
     @property
     def control(self):
         return Control(self.events)
@@ -224,6 +231,15 @@ class Client:
             return
         upload = entry["actions"]["upload"]
         self.ask("PUT", upload["href"], content, upload.get("header"), [(key, len(content))], token=False)
+
+    def bucket_batch(self, bucket, add, delete=()):
+        """`add`: {path: (Xet hash, SHA-256)}; all of it or nothing."""
+        lines = [{"type": "addFile", "path": path, "xetHash": xet} for path, (xet, _) in add.items()]
+        lines += [{"type": "deleteFile", "path": path} for path in delete]
+        body = "\n".join(json.dumps(line) for line in lines).encode()
+        facts = [(("bucket", bucket, path), sha) for path, (_, sha) in add.items()]
+        facts += [(("bucket", bucket, path), None) for path in delete]
+        self.ask("POST", f"/api/buckets/{bucket}/batch", body, {"Content-Type": "application/x-ndjson"}, facts)
 
     def begin_parts(self, repo, content):
         """None when the hub has the file already."""
