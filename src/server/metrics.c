@@ -11,6 +11,7 @@
 #include "server/answer.h"
 #include "server/origin.h"
 #include "server/routes.h"
+#include "store/gc.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
@@ -148,6 +149,7 @@ static void add_bytes(struct buf *b, struct metrics *m)
 struct sample {
     struct http_stats http;
     uint64_t disk_free, memory;
+    struct gc_state gc;
 };
 
 /* RssAnon + RssShmem of /proc/self/status, in bytes; 0 where there is no such file. */
@@ -180,6 +182,8 @@ static struct sample take_sample(struct req *r, struct metrics *m)
         s.http = http_server_stats(server);
     if (statvfs(r->store->dir, &v) == 0)
         s.disk_free = (uint64_t)v.f_bavail * v.f_frsize;
+    if (gc_state_read(r->store->hub, &s.gc))
+        s.gc = (struct gc_state){0};
     return s;
 }
 

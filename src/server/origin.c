@@ -106,5 +106,6 @@ void origin_cors(struct req *r)
     reply_header(
         r, "Access-Control-Expose-Headers",
         STR("X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,"
-            "Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag,X-Xet-Hash"));
+            "Accept-Ranges,Content-Range,Content-Length,X-Linked-Size,X-Linked-ETag,X-Xet-Hash,"
+            "X-Xet-Refresh-Route"));
 }

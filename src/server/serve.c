@@ -1,7 +1,8 @@
 /* serve.c — start, run and stop the server.
  *
  * Lock order of the whole program (a thread takes them left to right only):
- *   commit stripe → db writer → db pool → db sync;  names, counters, quota, xorb cache: leaves.
+ *   gc run → commit stripe → db writer → db pool → db sync;  names, counters, quota, xorb cache,
+ *   gc writers: leaves.
  */
 #include "server/serve.h"
 #include "base/clock.h"
@@ -313,7 +314,7 @@ int server_routes_list(void)
     static const char *const methods[] = {"GET",    "HEAD",  "POST",    "PUT",
                                           "DELETE", "PATCH", "OPTIONS", "?"};
     static const char *const scopes[] = {"open",  "login", "account", "read",   "contribute",
-                                         "write", "admin", "site",    "signed", "git"};
+                                         "write", "admin", "site",    "signed", "cas", "git"};
     static const char *const bodies[] = {"none", "json", "form", "stream"};
 
     printf("| method | path | who may | body | handler |\n|---|---|---|---|---|\n");
