@@ -2,8 +2,13 @@
 #pragma once
 #include "store/store.h"
 
-int admin_main(int argc, char **argv);   /* `hearth admin …` */
-int admin_export(int argc, char **argv); /* `hearth export …` */
+int admin_main(int argc, char **argv);    /* `hearth admin …` */
+int admin_export(int argc, char **argv);  /* `hearth export …` */
+int admin_backup(int argc, char **argv);  /* `hearth backup …` */
+int admin_restore(int argc, char **argv); /* `hearth restore …` */
+int admin_fsck(int argc, char **argv);    /* `hearth fsck …` */
+int admin_gc(int argc, char **argv);      /* `hearth gc …` */
+int admin_scrub(int argc, char **argv);   /* `hearth scrub …` */
 
 /* What a command got: positional words and --options.  Values are C strings of argv. */
 struct args {

@@ -159,6 +159,8 @@ static err attempt(struct store *s, struct arena *a, const struct commit_request
     oid parent, tree;
 
     TRY(find_parent(s, a, q, &parent, &change.old_oid));
+    if (sha1_is_zero(change.old_oid))
+        TRY(ref_keep(s, a, q->repo, q->odb, parent));
     TRY(commit_read(q->odb, a, parent, &head));
     if (q->edits_on)
         TRY(q->edits_on(q->odb, a, head.tree, q->edits_arg, &edits, &edit_count));

@@ -15,11 +15,20 @@
 
 #define ENTRY_COLS "key, mode, oid, size, sha256, pointer_size, last_commit"
 static const struct sql HEAD_IS = SQL_INIT("SELECT 1 FROM ref WHERE id = ?1 AND peeled = ?2");
-/* No row when the branch is elsewhere; a row of NULLs when it has no such file. */
+/* No row when the branch is elsewhere; a row of NULLs when it has no such file.  The index names
+ * the row, and the row says itself which file it is: a damaged index gives no other file. */
 static const struct sql ONE =
-    SQL_INIT("SELECT " ENTRY_COLS " FROM (SELECT id AS branch_id FROM ref WHERE id = ?1 AND "
-             "peeled = ?2) AS branch LEFT JOIN branch_file ON ref_id = branch_id AND "
-             "key IN (?3, ?4) LIMIT 1");
+    SQL_INIT("SELECT t.key, t.mode, t.oid, t.size, t.sha256, t.pointer_size, t.last_commit, "
+             "i.key, t.ref_id FROM (SELECT id AS branch_id FROM ref WHERE id = ?1 AND peeled = ?2) "
+             "AS branch LEFT JOIN branch_file AS i ON i.ref_id = branch_id AND i.key IN (?3, ?4) "
+             "LEFT JOIN branch_file AS t ON t.id = i.id LIMIT 1");
+static const struct err_info odd_row = {
+    500,
+    "DataCorrupt",
+    STR_INIT("The list of files of this branch is damaged; hearth fsck --repair "
+             "makes it anew."),
+    NULL,
+    {0}};
 static const struct sql FOLDER = SQL_INIT(
     "SELECT " ENTRY_COLS
     " FROM branch_file WHERE ref_id = ?1 AND parent = ?2 AND key > ?3 ORDER BY key LIMIT ?4");
@@ -136,7 +145,9 @@ static err branch_find(struct store *s, struct arena *a, const struct revision *
         db_bind_blob(q, 4, arena_cat(a, path, STR("/")));
     }
     *ret_moved = !db_next(q);
-    *ret_found = !*ret_moved && !db_is_null(q, 0);
+    *ret_found = !*ret_moved && !db_is_null(q, 7);
+    if (*ret_found && (!str_eq(db_view(q, 0), db_view(q, 7)) || db_i64(q, 8) != rev->branch_id))
+        return &odd_row;
     if (*ret_found)
         *ret = read_entry(q, a);
     return db_error(q);

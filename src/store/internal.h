@@ -7,7 +7,9 @@
 struct commit_locks *commit_locks_new(void);
 void commit_locks_free(struct commit_locks *l); /* accepts NULL */
 struct stat_memory *stat_memory_new(void);
-void stat_memory_free(struct stat_memory *m); /* accepts NULL */
+void stat_memory_free(struct stat_memory *m);     /* accepts NULL */
+struct object_proofs *object_proofs_new(void);    /* object_source.c */
+void object_proofs_free(struct object_proofs *p); /* accepts NULL */
 struct xorb_cache *xorb_cache_new(void);
 void xorb_cache_free(struct xorb_cache *c); /* accepts NULL */
 struct sign_keys *sign_keys_new(void);
@@ -16,6 +18,9 @@ struct facets *facets_new(void);
 void facets_free(struct facets *f); /* accepts NULL */
 struct upload_runs *upload_runs_new(void);
 void upload_runs_free(struct upload_runs *u); /* accepts NULL */
+
+struct gc_locks *gc_locks_new(void);
+void gc_locks_free(struct gc_locks *l); /* accepts NULL */
 
 /* names.c — a cache of small lookups, emptied whenever any process committed to hearth.db.
  * Values are copied out under its lock. */

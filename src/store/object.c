@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RENEW_AFTER_MS (60 * 60 * 1000) /* how stale seen_at may be before a write renews it */
+#define RENEW_BATCH 1000 /* objects per transaction */
 
 static const struct sql FIND =
     SQL_INIT("SELECT id, type, size, stored, data FROM object WHERE repo_id = ?1 AND oid = ?2");
@@ -31,6 +31,7 @@ static const struct sql RENEW =
 
 struct waiting {
     oid id;
+    bool was_row; /* an old row is there, unless gc takes it before the flush */
     enum obj_type type;
     uint64_t size;
     struct buf stream;
@@ -43,7 +44,6 @@ struct object_odb {
     struct waiting *items;
     size_t count, cap, bytes;
     struct oid_map index; /* id → position + 1 in items */
-    struct oid_list renew;
 };
 
 static struct object_odb *self(struct odb *o)
@@ -59,6 +59,11 @@ static struct waiting *waiting_find(struct object_odb *o, oid id)
 }
 
 /* --- reading --- */
+
+static bool type_known(int64_t type)
+{
+    return type >= OBJ_COMMIT && type <= OBJ_TAG;
+}
 
 struct row {
     int64_t id;
@@ -79,6 +84,8 @@ static err row_find(struct object_odb *o, struct arena *a, oid id, struct row *r
         return db_error(q);
     *ret = (struct row){db_i64(q, 0), (enum obj_type)db_i64(q, 1), (uint64_t)db_i64(q, 2),
                         (uint64_t)db_i64(q, 3), db_blob(q, 4, a)};
+    if (!type_known((int64_t)ret->type))
+        return obj_damaged(a, id, "no type of objects");
     *ret_found = true;
     return OK;
 }
@@ -131,6 +138,8 @@ static err find(struct odb *base, struct arena *a, oid id, enum obj_type *ret_ty
     }
     if (!obj_inflate(a, r.stream, r.size, ret_data))
         return obj_damaged(a, id, "zlib stream");
+    if (!w && !sha1_eq(obj_id(r.type, *ret_data), id)) /* a damaged row, or a damaged index */
+        return obj_damaged(a, id, "its content is not what its name says");
     *ret_type = r.type;
     return OK;
 }
@@ -142,7 +151,6 @@ static err header(struct odb *base, struct arena *a, oid id, enum obj_type *ret_
     struct waiting *w = waiting_find(o, id);
     AUTO_STMT struct db_stmt *q = NULL;
 
-    (void)a;
     *ret_found = w != NULL;
     if (w) {
         *ret_type = w->type;
@@ -154,6 +162,8 @@ static err header(struct odb *base, struct arena *a, oid id, enum obj_type *ret_
     db_bind_hash(q, 2, id);
     if (!db_next(q))
         return db_error(q);
+    if (!type_known(db_i64(q, 0)))
+        return obj_damaged(a, id, "no type of objects");
     *ret_type = (enum obj_type)db_i64(q, 0);
     *ret_size = (uint64_t)db_i64(q, 1);
     *ret_found = true;
@@ -204,24 +214,24 @@ static err stored(struct odb *base, struct arena *a, oid id, unsigned part, stru
 
 /* --- writing --- */
 
-/* Is it a row already?  Then its seen_at is renewed with the next flush, if it is old. */
-static err is_row(struct object_odb *o, oid id, bool *ret)
+enum there { THERE_NOT, THERE_OLD, THERE_FRESH };
+
+/* Is it a row already, and one that was seen a moment ago? */
+static err is_row(struct object_odb *o, oid id, enum there *ret)
 {
     AUTO_STMT struct db_stmt *q = NULL;
 
-    *ret = false;
+    *ret = THERE_NOT;
     TRY(db_query(o->store->git, &q, HEADER));
     db_bind_i64(q, 1, o->repo_id);
     db_bind_hash(q, 2, id);
     if (!db_next(q))
         return db_error(q);
-    *ret = true;
-    if (clock_ms() - db_i64(q, 2) > RENEW_AFTER_MS)
-        oid_list_add(&o->renew, id);
+    *ret = clock_ms() - db_i64(q, 2) > OBJECT_RENEW_MS ? THERE_OLD : THERE_FRESH;
     return OK;
 }
 
-static void add_waiting(struct object_odb *o, oid id, enum obj_type type, str data)
+static void add_waiting(struct object_odb *o, oid id, bool was_row, enum obj_type type, str data)
 {
     struct waiting *w;
     bool is_new;
@@ -233,7 +243,7 @@ static void add_waiting(struct object_odb *o, oid id, enum obj_type type, str da
             abort();
     }
     w = &o->items[o->count++];
-    *w = (struct waiting){id, type, data.len, BUF(data.len + data.len / 256 + 1024)};
+    *w = (struct waiting){id, was_row, type, data.len, BUF(data.len + data.len / 256 + 1024)};
     obj_deflate(data, &w->stream);
     o->bytes += w->stream.len;
     *oid_map_put(&o->index, id, &is_new) = (uint32_t)o->count;
@@ -243,24 +253,42 @@ static err object_write(struct odb *base, struct arena *a, enum obj_type type, s
 {
     struct object_odb *o = self(base);
     oid id = obj_id(type, data);
-    bool known;
+    enum there there;
 
     (void)a;
     *ret = id;
     if (waiting_find(o, id))
         return OK;
-    TRY(is_row(o, id, &known));
-    if (known)
+    TRY(is_row(o, id, &there));
+    if (there == THERE_FRESH)
         return OK;
-    add_waiting(o, id, type, data);
+    add_waiting(o, id, there == THERE_OLD, type, data);
     return o->bytes > OBJECT_BATCH_BYTES || o->count >= OBJECT_BATCH_ROWS ? object_flush(base) : OK;
+}
+
+static err renew_one(struct db *tx, int64_t repo_id, oid id, int64_t now, bool *ret_found)
+{
+    AUTO_STMT struct db_stmt *q = NULL;
+
+    TRY(db_query(tx, &q, RENEW));
+    db_bind_i64(q, 1, repo_id);
+    db_bind_hash(q, 2, id);
+    db_bind_i64(q, 3, now);
+    TRY(db_run(q));
+    *ret_found = db_changes(q) > 0;
+    return OK;
 }
 
 static err insert_one(struct db *tx, int64_t repo_id, const struct waiting *w, int64_t now)
 {
     str all = buf_str(&w->stream);
+    bool found = false;
     int64_t id = 0;
 
+    if (w->was_row)
+        TRY(renew_one(tx, repo_id, w->id, now, &found));
+    if (found)
+        return OK;
     {
         AUTO_STMT struct db_stmt *q = NULL;
 
@@ -296,15 +324,6 @@ static err flush_fn(struct db *tx, void *arg)
 
     for (size_t i = 0; i < o->count; i++)
         TRY(insert_one(tx, o->repo_id, &o->items[i], now));
-    for (size_t i = 0; i < o->renew.count; i++) {
-        AUTO_STMT struct db_stmt *q = NULL;
-
-        TRY(db_query(tx, &q, RENEW));
-        db_bind_i64(q, 1, o->repo_id);
-        db_bind_hash(q, 2, o->renew.ids[i]);
-        db_bind_i64(q, 3, now);
-        TRY(db_run(q));
-    }
     return OK;
 }
 
@@ -316,7 +335,6 @@ static void drop_waiting(struct object_odb *o)
     o->bytes = 0;
     oid_map_free(&o->index);
     o->index = (struct oid_map){0};
-    o->renew.count = 0;
 }
 
 /* Also without anything of its own to write this is a barrier: objects that another request wrote
@@ -336,7 +354,6 @@ static void object_odb_free(void *p)
 
     drop_waiting(o);
     free(o->items);
-    oid_list_free(&o->renew);
 }
 
 static const struct odb_ops ops = {find, header, stored, object_write};
@@ -350,6 +367,66 @@ struct odb *object_odb(struct store *s, struct arena *a, int64_t repo_id)
     o->repo_id = repo_id;
     arena_defer(a, object_odb_free, o);
     return &o->base;
+}
+
+/* --- objects that are relied on --- */
+
+struct renewing {
+    int64_t repo_id, now;
+    const oid *ids;
+    size_t count, missing;
+};
+
+static err renew_fn(struct db *tx, void *arg)
+{
+    struct renewing *x = arg;
+    bool found;
+
+    x->missing = 0;
+    for (size_t i = 0; i < x->count; i++) {
+        TRY(renew_one(tx, x->repo_id, x->ids[i], x->now, &found));
+        x->missing += !found;
+    }
+    return OK;
+}
+
+/* Those of `ids` that were not seen lately. */
+static err list_old(struct store *s, int64_t repo_id, const oid *ids, size_t count,
+                    struct oid_list *ret)
+{
+    struct object_odb o = {.store = s, .repo_id = repo_id};
+    enum there there;
+
+    for (size_t i = 0; i < count; i++) {
+        TRY(is_row(&o, ids[i], &there));
+        if (there != THERE_FRESH)
+            oid_list_add(ret, ids[i]);
+    }
+    return OK;
+}
+
+err object_renew(struct store *s, int64_t repo_id, const oid *ids, size_t count,
+                 size_t *ret_missing)
+{
+    struct renewing x = {.repo_id = repo_id, .now = clock_ms()};
+    AUTO_OIDS struct oid_list old = {0};
+    size_t missing = 0;
+
+    TRY(list_old(s, repo_id, ids, count, &old));
+    for (size_t i = 0; i < old.count; i += RENEW_BATCH) {
+        x.ids = old.ids + i;
+        x.count = old.count - i < RENEW_BATCH ? old.count - i : RENEW_BATCH;
+        TRY(db_write(s->git, renew_fn, &x));
+        missing += x.missing;
+    }
+    *ret_missing = missing;
+    return OK;
+}
+
+void object_odb_of(struct odb *o, struct object_proofs **ret, int64_t *ret_repo_id)
+{
+    *ret = self(o)->store->proofs;
+    *ret_repo_id = self(o)->repo_id;
 }
 
 /* --- whole repositories --- */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define NAMED_MAX 10 /* files named in one refusal */
+#define FILES_BATCH 1000
 
 /* --- reading --- */
 
@@ -96,6 +97,8 @@ struct check {
     struct odb *o;
     struct finding findings[NAMED_MAX];
     size_t count;
+    sha256 *files; /* large files that the pointers name, at most FILES_BATCH */
+    size_t file_count;
 };
 
 static void find(struct check *c, oid id, const char *what)
@@ -103,6 +106,19 @@ static void find(struct check *c, oid id, const char *what)
     if (c->count < NAMED_MAX)
         c->findings[c->count] = (struct finding){id, what};
     c->count++;
+}
+
+/* gc leaves alone what the push is about to refer to. */
+static err use_files(struct check *c)
+{
+    size_t missing, count = c->file_count;
+
+    c->file_count = 0;
+    TRY(repo_file_use(c->s->hub, c->r->id, c->files, count, &missing));
+    return missing ? err_new(c->a, 422, NULL,
+                             "LFS content of this push was cleared away meanwhile; run "
+                             "`git lfs push --all`, then push again.")
+                   : OK;
 }
 
 static err check_pointer(struct check *c, struct arena *scratch, oid id)
@@ -120,7 +136,10 @@ static err check_pointer(struct check *c, struct arena *scratch, oid id)
         find(c, id, "its LFS content was not uploaded; run `git lfs push --all` first");
     else if (content.size != p.size)
         find(c, id, "its LFS pointer names another size than the content has");
-    return OK;
+    if (!found)
+        return OK;
+    c->files[c->file_count++] = p.oid;
+    return c->file_count == FILES_BATCH ? use_files(c) : OK;
 }
 
 static err check_blob(struct check *c, struct arena *scratch, oid id)
@@ -192,7 +211,8 @@ static err refuse(struct check *c, const oid *tips, size_t tip_count)
 err pack_check_tips(struct store *s, struct arena *a, const struct repo *r, struct odb *o,
                     const oid *tips, size_t tip_count, const oid *known, size_t known_count)
 {
-    struct check c = {.s = s, .a = a, .r = r, .o = o};
+    struct check c = {.s = s, .a = a, .r = r, .o = o, .files = arena_many(a, sha256, FILES_BATCH)};
+    size_t missing = 0;
     struct reach_query q = {
         .wants = tips,
         .want_count = tip_count,
@@ -214,5 +234,11 @@ err pack_check_tips(struct store *s, struct arena *a, const struct repo *r, stru
     }
     arena_free(scratch);
     TRY(e);
-    return c.count ? refuse(&c, tips, tip_count) : OK;
+    if (c.count)
+        return refuse(&c, tips, tip_count);
+    TRY(use_files(&c));
+    TRY(object_renew(s, r->id, ids.ids, ids.count, &missing));
+    return missing ? err_new(a, 422, NULL,
+                             "old objects that the push relies on were cleared away; push again")
+                   : OK;
 }

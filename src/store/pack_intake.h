@@ -19,6 +19,7 @@ MUST err pack_intake(struct store *s, struct arena *a, const struct repo *r, str
 
 /* Are these new tips fit to become refs?  Everything they reach is there; no regular file above
  * INLINE_FILE_MAX; every LFS pointer's content belongs to this repository.  `tips` are the new
- * values, `known` the present ones.  422 naming the files. */
+ * values, `known` the present ones.  422 naming the files.  What the tips need and no present ref
+ * has is safe from gc afterwards. */
 MUST err pack_check_tips(struct store *s, struct arena *a, const struct repo *r, struct odb *o,
                          const oid *tips, size_t tip_count, const oid *known, size_t known_count);

@@ -19,6 +19,11 @@ MUST err ref_list(struct db *db, struct arena *a, int64_t repo_id,
 MUST err ref_find(struct db *db, struct arena *a, int64_t repo_id, str name,
                   struct ref *ret); /* id 0: none */
 
+/* Before a ref is set to a commit or tag that was not just written: what it needs is made safe from
+ * gc.  404 RevisionNotFound when some of it is gone already.  The caller holds commit_lock() until
+ * the ref has moved. */
+MUST err ref_keep(struct store *s, struct arena *a, const struct repo *r, struct odb *o, oid tip);
+
 /* A revision as clients name it (hub-api.md 1.4) → its commit, and the ref when it is one.
  * 404 RevisionNotFound. */
 struct revision {

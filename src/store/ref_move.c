@@ -524,3 +524,45 @@ err ref_update(struct store *s, struct arena *a, const struct repo *r,
         results[i].failed = e;
     return OK;
 }
+
+/* --- anew --- */
+
+struct rebuild {
+    struct ref_move *move;
+    int64_t ref_id;
+    bool moved;
+};
+
+static err rebuild_fn(struct db *tx, void *arg)
+{
+    struct rebuild *x = arg;
+
+    x->move->copy_ref_id = x->ref_id;
+    TRY(still_at(tx, x->move, &x->moved));
+    x->move->copy_ref_id = 0;
+    return x->moved ? OK : apply_files(tx, x->move, x->ref_id, &x->moved);
+}
+
+err ref_files_rebuild(struct store *s, struct arena *a, const struct repo *r, struct odb *o,
+                      const struct ref *ref, bool *ret_moved)
+{
+    struct ref_move *m = arena_one(a, struct ref_move);
+    struct rebuild x = {.move = m, .ref_id = ref->id};
+    struct arena *scratch = arena_new(0);
+    err e;
+
+    *m = (struct ref_move){.repo = r,
+                           .change = {ref->name, OID_ZERO, ref->oid},
+                           .a = a,
+                           .peeled = ref->peeled,
+                           .copy_head = ref->peeled,
+                           .is_branch = true};
+    m->tail = &m->rows;
+    e = err_copy(a, prepare_files(m, o, scratch, OID_ZERO));
+    arena_free(scratch);
+    TRY(e);
+    m->rebuild = true;
+    e = db_write(s->hub, rebuild_fn, &x);
+    *ret_moved = x.moved;
+    return e;
+}

@@ -15,3 +15,8 @@ MUST err ref_move_prepare(struct store *s, struct arena *a, const struct repo *r
 /* All or nothing.  *ret_moved true: a ref was not where `old_oid` said; nothing changed. */
 MUST err ref_move_run(struct store *s, struct ref_move **moves, size_t count, db_fn also,
                       void *also_arg, bool *ret_moved);
+
+/* Writes branch_file of a branch anew from its head.  *ret_moved true: it is elsewhere by now, and
+ * nothing changed. */
+MUST err ref_files_rebuild(struct store *s, struct arena *a, const struct repo *r, struct odb *o,
+                           const struct ref *ref, bool *ret_moved);

@@ -151,6 +151,10 @@ struct repo repo_read(struct db_stmt *q, struct arena *a)
     };
 
     db_hash(q, 10, r.head.b, sizeof r.head.b);
+    if (db_i64(q, 2) < 0 || db_i64(q, 2) >= REPO_KINDS) { /* a damaged row: the least, no words */
+        r.kind = REPO_MODEL;
+        r.is_private = true;
+    }
     return r;
 }
 
@@ -164,6 +168,8 @@ static err find_by(struct db *db, struct arena *a, struct sql sql, enum repo_kin
     db_bind_str(q, 2, key);
     if (db_next(q))
         *ret = repo_read(q, a);
+    if (ret->id && sql.text == BY_KEY.text && !str_eq(account_key(a, ret->full_name), key))
+        *ret = (struct repo){0}; /* a damaged index gives no other repository */
     return db_error(q);
 }
 
@@ -420,6 +426,25 @@ err repo_owner_storage(struct db *db, int64_t owner_id, int64_t *ret)
     if (!db_next(q))
         return db_error(q);
     *ret = db_i64(q, 0);
+    return OK;
+}
+
+err repo_quota_check(struct db *db, struct arena *a, const struct repo *r, uint64_t bytes)
+{
+    struct account owner;
+    int64_t used;
+
+    if (bytes == 0)
+        return OK;
+    TRY(account_by_id(db, a, r->owner_id, &owner));
+    if (owner.id == 0 || owner.quota_bytes < 0)
+        return OK;
+    TRY(repo_owner_storage(db, owner.id, &used));
+    if ((uint64_t)used + bytes > (uint64_t)owner.quota_bytes)
+        return err_new(a, 413, "QuotaExceeded",
+                       "%.*s may store %lld bytes on this hub and these files do not fit; delete "
+                       "some, or ask its operator for more.",
+                       STR_FMT(owner.name), (long long)owner.quota_bytes);
     return OK;
 }
 

@@ -72,6 +72,8 @@ MUST err repo_set_facts(struct db *tx, struct arena *a, const struct repo *r,
 MUST err repo_set_storage(struct db *tx, int64_t id); /* recounts used_storage from repo_file */
 MUST err repo_owner_storage(struct db *db, int64_t owner_id,
                             int64_t *ret); /* bytes of all its repositories */
+/* 413 QuotaExceeded when the owner of `r` may not store that many bytes more. */
+MUST err repo_quota_check(struct db *db, struct arena *a, const struct repo *r, uint64_t bytes);
 
 enum repo_sort {
     SORT_TRENDING,

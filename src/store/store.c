@@ -20,23 +20,45 @@
 
 #define GIT_PAGE_BYTES 16384
 
-static err open_one(struct store *s, struct arena *a, const char *name, int page_size,
-                    const struct embedded *files, unsigned long count, struct db **ret)
+const char *const store_file_name[STORE_FILES] = {"hearth.db", "git.db", "stats.db"};
+
+static const struct embedded *migrations_of(enum store_file f, unsigned long *ret_count)
 {
-    struct db_migration *m = arena_many(a, struct db_migration, count);
+    switch (f) {
+    case STORE_GIT:
+        *ret_count = migrations_git_count;
+        return migrations_git;
+    case STORE_STATS:
+        *ret_count = migrations_stats_count;
+        return migrations_stats;
+    default:
+        *ret_count = migrations_hearth_count;
+        return migrations_hearth;
+    }
+}
+
+err store_file_open(struct arena *a, enum store_file f, struct db_config c, struct db **ret)
+{
+    const struct embedded *files = migrations_of(f, &c.migration_count);
+    struct db_migration *m = arena_many(a, struct db_migration, c.migration_count);
+
+    for (size_t i = 0; i < c.migration_count; i++)
+        m[i] = (struct db_migration){(int)i + 1, files[i].bytes};
+    c.migrations = m;
+    c.page_size = f == STORE_GIT ? GIT_PAGE_BYTES : 0;
+    return db_open(a, &c, ret);
+}
+
+static err open_one(struct store *s, struct arena *a, enum store_file f, struct db **ret)
+{
     struct db_config c = {
-        .path = arena_printf(a, "%s/%s", s->dir, name).ptr,
-        .page_size = page_size,
+        .path = arena_printf(a, "%s/%s", s->dir, store_file_name[f]).ptr,
         .shared = !s->config.server,
         .grouping_off = s->config.grouping_off,
         .sync_delay_ms = s->config.sync_delay_ms,
-        .migrations = m,
-        .migration_count = count,
     };
 
-    for (unsigned long i = 0; i < count; i++)
-        m[i] = (struct db_migration){(int)i + 1, files[i].bytes};
-    return db_open(a, &c, ret);
+    return store_file_open(a, f, c, ret);
 }
 
 /* A second serve on the same directory refuses; the lock goes with the process. */
@@ -55,6 +77,18 @@ static err take_lock(struct store *s, struct arena *a)
                    "Another hearth already serves %s; stop it first, or give this one its own "
                    "directory with --data DIR.",
                    s->dir);
+}
+
+/* A restore that has not ended; whoever began it goes on or gives it up. */
+static err refuse_half(struct store *s, struct arena *a)
+{
+    if (access(arena_printf(a, "%s/%s", s->dir, STORE_RESTORING).ptr, F_OK) != 0)
+        return OK;
+    return err_new(
+        a, 409, "DataRestoring",
+        "%s is being restored, or a restore broke off there; run hearth restore again to "
+        "finish it, or empty the folder.",
+        s->dir);
 }
 
 static void empty_dir(const char *path)
@@ -83,23 +117,26 @@ static err open_all(struct store *s, struct arena *a)
     TRY(dir_make(a, s->dir));
     if (s->config.server)
         TRY(take_lock(s, a));
+    TRY(refuse_half(s, a));
     TRY(dir_make(a, s->tmp_dir));
     TRY(dir_make(a, s->upload_dir));
     if (s->config.server)
         empty_dir(s->tmp_dir);
-    TRY(open_one(s, a, "git.db", GIT_PAGE_BYTES, migrations_git, migrations_git_count, &s->git));
-    TRY(open_one(s, a, "hearth.db", 0, migrations_hearth, migrations_hearth_count, &s->hub));
-    TRY(open_one(s, a, "stats.db", 0, migrations_stats, migrations_stats_count, &s->stats));
+    TRY(open_one(s, a, STORE_GIT, &s->git));
+    TRY(open_one(s, a, STORE_HUB, &s->hub));
+    TRY(open_one(s, a, STORE_STATS, &s->stats));
     TRY(read_id(s, a));
     TRY(blobs_open(a, s->dir, s->config.server, &s->blobs));
     TRY(dir_sync(a, s->dir));
     s->commit_locks = commit_locks_new();
     s->counters = stat_memory_new();
+    s->proofs = object_proofs_new();
     s->xorbs = xorb_cache_new();
     s->keys = sign_keys_new();
     s->uploads = upload_runs_new();
     s->names = names_new();
     s->facets = facets_new();
+    s->gc = gc_locks_new();
     return OK;
 }
 
@@ -141,8 +178,10 @@ void store_close(struct store *s)
     }
     facets_free(s->facets);
     names_free(s->names);
+    gc_locks_free(s->gc);
     upload_runs_free(s->uploads);
     sign_keys_free(s->keys);
+    object_proofs_free(s->proofs);
     xorb_cache_free(s->xorbs);
     stat_memory_free(s->counters);
     commit_locks_free(s->commit_locks);

@@ -32,11 +32,13 @@ struct store {
     struct store_config config;
     struct commit_locks *commit_locks; /* commit.c: one lock per repository, striped */
     struct stat_memory *counters;      /* stat.c: sums since the last flush */
-    struct xorb_cache *xorbs;    /* xorb.c: open xorbs, verified since start, and their indexes */
-    struct sign_keys *keys;      /* sign.c: the signing keys as last read */
-    struct upload_runs *uploads; /* upload.c: completions that are running */
-    struct names *names;         /* names.c: token → user, name → repository */
-    struct facets *facets;       /* facets.c: the tags of all repositories */
+    struct xorb_cache *xorbs;     /* xorb.c: open xorbs, verified since start, and their indexes */
+    struct object_proofs *proofs; /* object_source.c: git blobs that were hashed since start */
+    struct sign_keys *keys;       /* sign.c: the signing keys as last read */
+    struct upload_runs *uploads;  /* upload.c: completions that are running */
+    struct gc_locks *gc;          /* gc.c: one run at a time; who writes blobs without rows */
+    struct names *names;          /* names.c: token → user, name → repository */
+    struct facets *facets;        /* facets.c: the tags of all repositories */
 };
 
 /* Opens or creates DATA.  Fails with code "DataLocked" when another serve has it, "DataNewer" when

@@ -50,7 +50,7 @@ def parse(path):
 
 def expand(text, variables):
     """{x*N}, {name|path} and {name}; anything else in braces (JSON) stays."""
-    text = re.sub(r"\{(\\?.)\*(\d+)\}", lambda m: m[1] * int(m[2]), text)
+    text = re.sub(r"\{(\\x[0-9a-f]{2}|\\?.)\*(\d+)\}", lambda m: m[1] * int(m[2]), text)
     path = lambda m: re.sub(r"^https?://[^/]+", "", variables[m[1]])  # noqa: E731
     text = re.sub(r"\{([A-Za-z_][A-Za-z0-9_-]*)\|path\}", path, text)
     return re.sub(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}", lambda m: str(variables.get(m[1], m[0])), text)
