@@ -860,8 +860,9 @@ void db_close(struct db *db)
 
 /* --- is the schema what it should be? --- */
 
-static const char SCHEMA[] = "SELECT name, type || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM "
-                             "sqlite_master ORDER BY name, type";
+static const char SCHEMA[] =
+    "SELECT name, type || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM "
+    "sqlite_master ORDER BY name, type";
 
 /* An empty database in memory that went through the migrations. */
 static sqlite3 *reference(const struct db_migration *migrations, size_t count)

@@ -213,7 +213,7 @@ static err look(struct check *c, int64_t id, struct look *ret)
 
 /* A body whose row was hit: a file that has the generation, or the hash, that the row has lost. */
 struct search {
-    struct row *row;
+    struct row row;
     xorb_hash hash;
     int64_t generation;
     bool found;
@@ -225,7 +225,7 @@ static err compare(struct blob_key key, void *arg)
     xorb_hash h;
 
     if (!s->found && xorb_hash_parse(key.hash, &h) &&
-        (key.generation == s->row->generation || xorb_hash_eq(h, s->row->hash))) {
+        (key.generation == s->row.generation || xorb_hash_eq(h, s->row.hash))) {
         s->hash = h;
         s->generation = key.generation;
         s->found = true;
@@ -239,7 +239,7 @@ static err name_fn(struct db *tx, void *arg)
     AUTO_STMT struct db_stmt *q = NULL;
 
     TRY(db_query(tx, &q, SET_NAME));
-    db_bind_i64(q, 1, s->row->id);
+    db_bind_i64(q, 1, s->row.id);
     db_bind_hash(q, 2, s->hash);
     db_bind_i64(q, 3, s->generation);
     return db_run(q);
@@ -249,7 +249,7 @@ static err name_fn(struct db *tx, void *arg)
 static err find_body(struct check *c, const struct look *l, struct search *ret)
 {
     struct row other = l->row;
-    struct search s = {.row = &other};
+    struct search s = {.row = other};
     struct xorb_index *index = NULL;
     const char *why;
 

@@ -10,16 +10,17 @@
 
 /* --- options and results --- */
 
+/* Lists of fields, which clang-format never comes to an end with. */
+/* clang-format off */
 #define GC_FLAGS(F) F(dry_run) F(git) F(files) F(xorbs) F(compact)
-#define GC_TIMES(F)                                                                                \
-    F(git_grace_ms)                                                                                \
-    F(file_grace_ms) F(xorb_wait_ms) F(compact_age_ms) F(orphan_age_ms) F(lease_cut_ms)
-#define GC_COUNTS(F)                                                                               \
-    F(repos_marked)                                                                                \
-    F(repos_skipped)                                                                               \
-    F(git_objects)                                                                                 \
-    F(git_bytes) F(repo_files) F(files) F(shards) F(condemned) F(xorbs) F(xorb_bytes)              \
-        F(orphan_blobs) F(compacted_xorbs) F(compacted_into) F(compacted_bytes_saved)
+#define GC_TIMES(F) \
+    F(git_grace_ms) F(file_grace_ms) F(xorb_wait_ms) F(compact_age_ms) F(orphan_age_ms) \
+    F(lease_cut_ms)
+#define GC_COUNTS(F) \
+    F(repos_marked) F(repos_skipped) F(git_objects) F(git_bytes) F(repo_files) F(files) F(shards) \
+    F(condemned) F(xorbs) F(xorb_bytes) F(orphan_blobs) F(compacted_xorbs) F(compacted_into) \
+    F(compacted_bytes_saved)
+/* clang-format on */
 
 str gc_options_json(struct arena *a, const struct gc_options *o)
 {
