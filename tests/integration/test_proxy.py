@@ -20,29 +20,37 @@ def free_port():
         return s.getsockname()[1]
 
 
+def make_certificate(folder):
+    """An authority, and a certificate for this machine that it signed: some clients take nothing that signed itself."""
+
+    def openssl(*args):
+        subprocess.run(["openssl", *args], check=True, capture_output=True, cwd=folder)
+
+    new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl(*new, "-x509", "-keyout", "authority.key", "-out", "authority.pem", "-days", "2", "-subj", "/CN=test authority")
+    openssl(*new, "-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=localhost")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n")
+    openssl("x509", "-req", "-in", "request.pem", "-CA", "authority.pem", "-CAkey", "authority.key", "-days", "2",
+            "-extfile", "names", "-out", "certificate.pem")
+    return folder / "certificate.pem", folder / "key.pem"
+
+
 class Front:
     """nginx with docs/guide/nginx.conf; only ports, names and certificate paths are replaced."""
 
     def __init__(self, hub, folder):
         self.folder, self.port = folder, free_port()
         self.url = f"https://127.0.0.1:{self.port}"
-        self.certificate = folder / "certificate.pem"
         folder.mkdir()
-        key = folder / "key.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-            + ["-keyout", key, "-out", self.certificate, "-days", "2", "-subj", "/CN=localhost"]
-            + ["-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
-            check=True,
-            capture_output=True,
-        )
+        self.authority = folder / "authority.pem"
+        chain, key = make_certificate(folder)
         shipped = SHIPPED.read_text()
         ours, changes = shipped, 0
         for pattern, value in (
             (r"127\.0\.0\.1:7877;", f"127.0.0.1:{hub.port};"),
             (r"listen 443 ssl", f"listen 127.0.0.1:{self.port} ssl"),
             (r"listen 80;", f"listen 127.0.0.1:{free_port()};"),
-            (r"/etc/ssl/\S+/fullchain\.pem", str(self.certificate)),
+            (r"/etc/ssl/\S+/fullchain\.pem", str(chain)),
             (r"/etc/ssl/\S+/privkey\.pem", str(key)),
         ):
             ours, count = re.subn(pattern, value, ours)
@@ -80,7 +88,7 @@ class Front:
     @property
     def trust(self):
         """What makes each client believe the certificate."""
-        path = self.certificate
+        path = self.authority
         return {
             "SSL_CERT_FILE": path,
             "REQUESTS_CA_BUNDLE": path,
@@ -114,7 +122,7 @@ def test_addresses_are_those_of_the_front(hub, front):
     """Absolute URLs take scheme, host and port from what the client sees; spoofed headers change nothing."""
     for n in range(3):
         hub.create(f"alice/m{n}")
-    context = ssl.create_default_context(cafile=str(front.certificate))
+    context = ssl.create_default_context(cafile=str(front.authority))
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     reply = opener.open(f"{front.url}/api/models?author=alice&limit=1")
     assert reply.headers["Link"].startswith(f"<{front.url}/api/models?")
