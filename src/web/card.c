@@ -111,8 +111,6 @@ static err fill(struct req *r, struct card_view *v)
     TRY(read_card(r, v, &rev));
     if (v->source.ptr)
         render(r, v);
-    if (v->head.may_write)
-        v->readme_href = arena_cat(r->a, v->head.path, STR("/edit/main/README.md"));
     fill_facts(r, v);
     snippets_fill(r, v);
     return OK;
@@ -134,8 +132,6 @@ static void markdown(struct md *m, const void *view)
     for (size_t i = 0; i < v->fact_count; i++)
         if (v->facts[i].label[0])
             md_fact(m, v->facts[i].label, v->facts[i].value);
-    for (size_t i = 0; i < v->head.tag_count; i++)
-        md_fact(m, "tag", v->head.tags[i]);
     md_heading(m, 2, STR("Use"));
     for (size_t i = 0; i < v->snippet_count; i++) {
         buf_printf(m->out, "%s:\n\n```%s\n%.*s```\n\n", v->snippets[i].label,

@@ -23,7 +23,6 @@ struct card_view {
     struct fact facts[FACTS_SHOWN_MAX];
     struct snippet snippets[SNIPPETS_MAX];
     size_t fact_count, snippet_count;
-    str readme_href; /* where the card is edited; ptr NULL: the viewer may not */
 };
 /* Fills v->snippets for r->repo (snippets.c). */
 void snippets_fill(struct req *r, struct card_view *v);

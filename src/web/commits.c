@@ -188,7 +188,8 @@ static void commit_markdown(struct md *m, const void *view)
     } else {
         md_fact(m, "commit", v->commit.id);
         md_fact(m, "author", v->commit.author);
-        md_fact(m, "date", v->commit.age_iso);
+        buf_printf(m->out, "- date: %.*s, %.*s\n", STR_FMT(v->commit.age_iso),
+                   STR_FMT(v->commit.age));
         for (size_t i = 0; i < v->parent_count; i++)
             md_fact(m, "parent", v->parents[i]);
         md_heading(m, 2, v->commit.title);

@@ -44,6 +44,12 @@ void repo_head_markdown(struct md *m, const struct repo_head *h)
     md_fact(m, "type", repo_kind_word(r->kind));
     md_fact(m, "visibility", r->is_private ? STR("private") : STR("public"));
     md_fact(m, "revision", h->rev);
+    for (size_t i = 0; i < h->tag_count; i++) {
+        buf_add(m->out, i ? STR(", ") : STR("- tags: "));
+        md_text(m, h->tags[i]);
+    }
+    if (h->tag_count)
+        buf_addc(m->out, '\n');
 }
 
 void repo_head_json(struct json_out *j, const struct repo_head *h)

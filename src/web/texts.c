@@ -28,7 +28,6 @@ err web_llms(struct req *r)
         {"Datasets", "/datasets.md", "the same"},
         {"Spaces", "/spaces.md", "apps; each says how to call it"},
         {"Buckets", "/buckets.md", "files without git"},
-        {"Search", "/search.md?q=", "names, tags and cards"},
     };
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         buf_printf(&out, "- [%s](%.*s%s): %s\n", links[i].text, STR_FMT(r->base), links[i].path,
@@ -120,7 +119,7 @@ err web_opensearch(struct req *r)
                       "<OpenSearchDescription xmlns=\"http://a9.com/-/spec/opensearch/1.1/\">"
                       "<ShortName>hearth</ShortName><Url type=\"text/html\" template=\""));
     html_put_text(&out, r->base);
-    buf_add(&out, STR("/search?q={searchTerms}\"/></OpenSearchDescription>\n"));
+    buf_add(&out, STR("/models?search={searchTerms}\"/></OpenSearchDescription>\n"));
     return reply_bytes(r, 200, "application/opensearchdescription+xml",
                        arena_str(r->a, buf_str(&out)));
 }

@@ -90,7 +90,7 @@ void view_rows(struct arena *a, const char *what, const struct repo_list *list,
 
         ret->items[i] = (struct repo_row){
             .repo = r,
-            .path = view_repo_path(a, r),
+            .path = r->kind == REPO_BUCKET ? STR("") : view_repo_path(a, r), /* no page yet */
             .detail = detail_of(a, r),
             .updated = view_ago(a, r->updated_at_ms),
             .updated_iso = clock_iso(a, r->updated_at_ms),
@@ -133,7 +133,10 @@ void view_rows_markdown(struct md *m, const struct repo_rows *v)
         const struct repo_row *row = &v->items[i];
 
         buf_add(m->out, STR("- "));
-        md_link(m, row->repo->full_name, row->path);
+        if (row->path.len)
+            md_link(m, row->repo->full_name, row->path);
+        else
+            md_text(m, row->repo->full_name);
         if (row->repo->is_private)
             buf_add(m->out, STR(" (private)"));
         buf_add(m->out, STR(": "));
