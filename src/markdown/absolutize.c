@@ -69,6 +69,7 @@ static str unescape(struct walk *w, str s)
     return buf_str(b);
 }
 
+#define LABEL_BYTES 160 /* of a definition, at most */
 #define SEARCH_BYTES 80 /* from the text of a link to its "](" */
 
 /* Bytes of the target at the front of s. */
@@ -118,7 +119,7 @@ static bool is_footnote(const struct walk *w, const char *target)
     if (p - begin < 4 || p[-1] != ':' || p[-2] != ']')
         return false;
     p -= 2;
-    while (p > begin && target - p < 2 * SEARCH_BYTES && p[-1] != '[' && p[-1] != '\n')
+    while (p > begin && target - p < LABEL_BYTES && p[-1] != '[' && p[-1] != '\n')
         p--;
     return p > begin && p[-1] == '[' && *p == '^';
 }
@@ -244,8 +245,8 @@ static void add_address(struct buf *b, str url)
     }
 }
 
-/* The text with its edits; those whose address is absolute already change nothing. */
-static str apply(struct walk *w, str front, const struct markdown_options *o)
+/* The source with its edits; those whose address is absolute already change nothing. */
+static str apply(struct walk *w, str source, str front, const struct markdown_options *o)
 {
     struct buf b = BUF(front.len + MARKDOWN_MAX_OUTPUT);
     size_t done = 0;
@@ -268,7 +269,7 @@ static str apply(struct walk *w, str front, const struct markdown_options *o)
         done = e->at + e->len;
     }
     buf_add(&b, str_from(w->text, done));
-    ret = b.full ? STR_NONE : arena_str(w->a, buf_str(&b));
+    ret = b.full ? source : text_drop_added(source, arena_str(w->a, buf_str(&b)));
     buf_free(&b);
     return ret;
 }
@@ -287,21 +288,20 @@ str markdown_absolutize(struct arena *a, str source, const struct markdown_optio
     struct walk w = {.a = a};
     struct guard g = {0};
     size_t body_at;
-    str ret = STR_NONE;
+    str ret = source;
 
     (void)front_matter_of(source, &body_at);
     if (source.len - body_at > MARKDOWN_MAX_BYTES)
         return source;
     w.text = text_clean(a, str_from(source, body_at));
-    w.scratch = w.raw = BUF(MARKDOWN_MAX_BYTES * 4);
+    w.scratch = w.raw = BUF(SCRATCH_MAX);
     if (w.text.len && w.text.len <= MARKDOWN_MAX_BYTES + 1 &&
         guard_text(a, w.text, &g).ptr == w.text.ptr && /* what is hostile stays as it is */
         md_parse(w.text.ptr, (MD_SIZE)w.text.len, &parser, &w) == 0) {
         flush_html(&w);
-        ret = apply(&w, str_first(source, body_at), o);
-        ret = text_drop_added(source, ret);
+        ret = apply(&w, source, str_first(source, body_at), o);
     }
     buf_free(&w.scratch);
     buf_free(&w.raw);
-    return ret.ptr ? ret : source;
+    return ret;
 }

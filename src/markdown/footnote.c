@@ -45,7 +45,7 @@ static size_t spaces(str line)
     size_t n = 0;
 
     while (n < line.len && (line.ptr[n] == ' ' || line.ptr[n] == '\t'))
-        n += line.ptr[n] == '\t' && n < 4 ? 4 : 1;
+        n += n < 4 && line.ptr[n] == '\t' ? 4 : 1;
     return n < line.len ? n : line.len;
 }
 

@@ -64,7 +64,7 @@ static void take_scheme(str *s, char name[16])
             (n == 0 || !((c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.')))
             break;
         if (n < 15)
-            name[n++] = alpha ? low : c;
+            name[n++] = (char)(alpha ? low : c);
     }
     if (i < s->len && s->ptr[i] == ':' && i > 0) {
         *s = str_from(*s, i + 1);

@@ -57,7 +57,8 @@ static void leave_heading(struct render *r, const MD_BLOCK_H_DETAIL *d, struct m
     h.level = level < 6 ? level : 6;
     h.id = slug_of(&r->s.slugs, h.text);
     buf_clear(&r->scratch);
-    buf_printf(&r->scratch, "<h%u", h.level);
+    OUT(&r->scratch, "<h");
+    buf_addc(&r->scratch, (char)('0' + h.level));
     if (h.id.len) {
         OUT(&r->scratch, " id=\"");
         out_text(&r->scratch, h.id);
@@ -80,7 +81,9 @@ static void leave_heading(struct render *r, const MD_BLOCK_H_DETAIL *d, struct m
         out_text(&r->out, h.text);
         OUT(&r->out, "\"></a>");
     }
-    buf_printf(&r->out, "</h%u>\n", h.level);
+    OUT(&r->out, "</h");
+    buf_addc(&r->out, (char)('0' + h.level));
+    OUT(&r->out, ">\n");
 }
 
 /* --- blocks --- */
@@ -267,6 +270,8 @@ static int on_enter_block(MD_BLOCKTYPE type, void *detail, void *ctx)
     struct render *r = ctx;
     struct mark m;
 
+    if (render_has_ended(r))
+        return 1;
     render_flush_raw(r);
     if (type == MD_BLOCK_DOC)
         return 0;
@@ -288,6 +293,8 @@ static int on_leave_block(MD_BLOCKTYPE type, void *detail, void *ctx)
     struct render *r = ctx;
     struct mark m;
 
+    if (render_has_ended(r))
+        return 1;
     render_flush_raw(r);
     if (type == MD_BLOCK_DOC)
         return 0;
@@ -307,6 +314,7 @@ static int on_leave_block(MD_BLOCKTYPE type, void *detail, void *ctx)
         leave_head_cell(r, detail, m);
     else
         sanitize_leave(&r->s, m);
+    r->alert.state = ALERT_NONE;
     return render_is_cut(r);
 }
 
@@ -408,7 +416,7 @@ void markdown_render(struct arena *a, str source, const struct markdown_options 
     r->o = o;
     r->ret = ret;
     r->out = BUF(OUTPUT_ROOM);
-    r->raw = r->scratch = BUF(MARKDOWN_MAX_BYTES * 4);
+    r->raw = r->scratch = BUF(SCRATCH_MAX);
     sanitize_init(&r->s, a, &r->out, o);
     text = footnotes_take(a, text_tables(a, text), &r->notes);
     (void)buf_room(&r->out, text.len + text.len / 2 + 1024);

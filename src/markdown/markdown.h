@@ -13,7 +13,7 @@
 
 #define MARKDOWN_MAX_BYTES (512u << 10)    /* of a source; a longer one is shown as plain text */
 #define MARKDOWN_MAX_OUTPUT (4u << 20)     /* of HTML; then the rest is cut */
-#define MARKDOWN_MAX_EVENTS 1000000u       /* blocks, spans and texts; then the rest is cut */
+#define MARKDOWN_MAX_EVENTS 600000u        /* blocks, spans and texts; then the rest is cut */
 #define MARKDOWN_MAX_DEPTH 64              /* open Markdown elements; the tags of deeper ones go */
 #define MARKDOWN_MAX_HEADINGS 1000         /* in the list of headings */
 #define MARKDOWN_MAX_IDS 4096              /* distinct ids in one card */
@@ -53,7 +53,8 @@ void markdown_render(struct arena *a, str source, const struct markdown_options 
                      struct markdown_result *ret);
 
 /* The source with the targets of its links and images made absolute: `origin` stands before what
- * the bases give.  Everything else stays byte by byte, front matter included. */
+ * the bases give.  Front matter, and everything else, stays as it is, but for line ends (LF) and
+ * malformed bytes (U+FFFD).  A source that is too long or hostile comes back untouched. */
 str markdown_absolutize(struct arena *a, str source, const struct markdown_options *o);
 
 /* HTML of strangers alone, by the rules that hold inside cards.  Longer than MARKDOWN_MAX_BYTES: it

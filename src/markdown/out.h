@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define SCRATCH_MAX ((size_t)2 << 20) /* of the bufs in which one value is made */
+
 /* buf_add, short enough to stand in a loop. */
 static inline void out_add(struct buf *b, str s)
 {

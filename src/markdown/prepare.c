@@ -7,11 +7,6 @@
 
 /* --- front matter --- */
 
-static str take_line(str *s)
-{
-    return str_cut(s, '\n');
-}
-
 static bool is_dashes(str line)
 {
     (void)str_drop(&line, STR("\r"));
@@ -28,13 +23,13 @@ str front_matter_of(str source, size_t *ret_body_at)
     *ret_body_at = 0;
     (void)str_skip(&rest, STR("\xef\xbb\xbf"));
     do
-        line = take_line(&rest);
+        line = str_cut(&rest, '\n');
     while (rest.len && str_trim(line).len == 0);
     yaml = rest.ptr;
     if (!is_dashes(line) || !yaml)
         return STR_NONE;
     while (rest.ptr) {
-        line = take_line(&rest);
+        line = str_cut(&rest, '\n');
         if (is_dashes(line)) {
             *ret_body_at = rest.ptr ? (size_t)(rest.ptr - source.ptr) : source.len;
             return (str){yaml, (size_t)(line.ptr - yaml)};
@@ -63,7 +58,7 @@ static size_t repair(char *p, str s)
             p[n++] = '\n';
         } else if (step <= 0 || s.ptr[0] == '\0') {
             step = 1;
-            memcpy(p + n, "\xef\xbf\xbd", 3);
+            p[n] = '\xef', p[n + 1] = '\xbf', p[n + 2] = '\xbd';
             n += 3;
         } else {
             memcpy(p + n, s.ptr, (size_t)step);
@@ -105,12 +100,13 @@ str text_drop_added(str source, str made)
 void fence_follow(struct fence *f, str line)
 {
     size_t indent = 0, n = 0;
-    char c;
+    char c = '\0';
 
     while (indent < line.len && line.ptr[indent] == ' ')
         indent++;
     line = str_from(line, indent);
-    c = line.len ? line.ptr[0] : '\0';
+    if (line.len)
+        c = line.ptr[0];
     if (indent > 3 || (c != '`' && c != '~'))
         return;
     while (n < line.len && line.ptr[n] == c)
@@ -168,7 +164,7 @@ str text_tables(struct arena *a, str text)
     bool is_short;
 
     while (rest.ptr) {
-        str line = take_line(&rest);
+        str line = str_cut(&rest, '\n');
 
         fence_follow(&fence, line);
         if (fence.mark || !is_columns(line, &is_short) || !is_short)
@@ -268,7 +264,7 @@ static struct run take_run(str *text, bool *ret_deep)
     struct run r = {0};
 
     while (text->ptr) {
-        str line = take_line(text);
+        str line = str_cut(text, '\n');
         struct front f = front_of(line);
         size_t closers;
 
@@ -329,7 +325,7 @@ static void write_run(struct buf *b, str run, struct run r, struct limits limits
     size_t lines = 0, closers = 0;
 
     while (run.ptr) {
-        str line = take_line(&run);
+        str line = str_cut(&run, '\n');
 
         lines++;
         closers += count_closers(line);

@@ -20,7 +20,7 @@ str front_matter_of(str source, size_t *ret_body_at);
 
 /* A copy that is valid UTF-8 without NUL, its lines ended by LF, the last one too.  The parser
  * looks at the byte behind a text that ends within a line. */
-str text_clean(struct arena *a, str text);
+str text_clean(struct arena *a, str s);
 /* What was made of such a copy, without the line end that the source lacks. */
 str text_drop_added(str source, str made);
 

@@ -61,7 +61,12 @@ struct render {
 int render_text(MD_TEXTTYPE type, const MD_CHAR *p, MD_SIZE len, void *ctx);
 void render_flush_raw(struct render *r); /* hands collected HTML to the sanitiser */
 bool render_is_cut(struct render *r);    /* counts an event; true: the limit is reached */
-bool alert_begin(struct render *r);      /* at the end of the line after the mark */
+/* Every callback asks first: the parser does not stop at once when it is told to. */
+static inline bool render_has_ended(const struct render *r)
+{
+    return r->ret->is_cut;
+}
+bool alert_begin(struct render *r); /* at the end of the line after the mark */
 
 /* render_span.c: elements of a line */
 int render_enter_span(MD_SPANTYPE type, void *detail, void *ctx);

@@ -157,7 +157,11 @@ int render_enter_span(MD_SPANTYPE type, void *detail, void *ctx)
 {
     struct render *r = ctx;
 
+    if (render_has_ended(r))
+        return 1;
     render_flush_raw(r);
+    if (!r->images)
+        sanitize_make_place(&r->s);
     if (type == MD_SPAN_IMG) {
         enter_image(r, detail);
     } else if (!r->images && r->depth < MARKDOWN_MAX_DEPTH) {
@@ -189,6 +193,8 @@ int render_leave_span(MD_SPANTYPE type, void *detail, void *ctx)
 {
     struct render *r = ctx;
 
+    if (render_has_ended(r))
+        return 1;
     render_flush_raw(r);
     if (type == MD_SPAN_IMG)
         leave_image(r, detail);

@@ -230,12 +230,16 @@ int render_text(MD_TEXTTYPE type, const MD_CHAR *p, MD_SIZE len, void *ctx)
     struct render *r = ctx;
     str s = {p, len};
 
+    if (render_has_ended(r))
+        return 1;
     if (type == MD_TEXT_HTML) {
         if (!r->images)
             out_add(&r->raw, s);
         return render_is_cut(r);
     }
     render_flush_raw(r);
+    if (type != MD_TEXT_BR && type != MD_TEXT_SOFTBR && !r->images)
+        sanitize_make_place(&r->s);
     switch (type) {
     case MD_TEXT_BR:
     case MD_TEXT_SOFTBR:

@@ -26,10 +26,11 @@ void sanitize_init(struct sanitizer *s, struct arena *a, struct buf *out,
     memset(s, 0, offsetof(struct sanitizer, stack));
     s->depth = s->raw_depth = s->links = s->tables = 0;
     s->serial = 0;
+    s->is_between_cells = false;
     s->a = s->slugs.a = a;
     s->out = out;
     s->o = o;
-    s->url = s->value = BUF(MARKDOWN_MAX_BYTES * 4);
+    s->url = s->value = BUF(SCRATCH_MAX);
 }
 
 /* --- the stack --- */
@@ -37,6 +38,14 @@ void sanitize_init(struct sanitizer *s, struct arena *a, struct buf *out,
 static enum kind kind_of(const struct open_element *e)
 {
     return elements[e->element].kind;
+}
+
+/* Parts of a table that hold no words, only parts. */
+static bool holds_parts(const struct open_element *e)
+{
+    return !e->ours &&
+           (e->element == EL_table || (kind_of(e) == PART && e->element != EL_td &&
+                                       e->element != EL_th && e->element != EL_caption));
 }
 
 static struct open_element *push(struct sanitizer *s, enum element element, bool ours, str closer)
@@ -47,6 +56,7 @@ static struct open_element *push(struct sanitizer *s, enum element element, bool
     *e = (struct open_element){element, ours, ours ? ++s->serial : 0, closer};
     s->raw_depth += !ours;
     s->links += element == EL_a;
+    s->is_between_cells = holds_parts(e);
     return e;
 }
 
@@ -60,6 +70,20 @@ static void pop_to(struct sanitizer *s, unsigned depth)
         s->raw_depth -= !e->ours;
         s->links -= e->element == EL_a;
     }
+    s->is_between_cells = s->depth > 0 && holds_parts(&s->stack[s->depth - 1]);
+}
+
+/* At most two elements above SANITIZE_MAX_RAW: no table begins there. */
+void sanitize_open_cell(struct sanitizer *s)
+{
+    if (s->stack[s->depth - 1].element == EL_colgroup)
+        pop_to(s, s->depth - 1);
+    if (s->stack[s->depth - 1].element != EL_tr) {
+        OUT(s->out, "<tr>");
+        push(s, EL_tr, false, elements[EL_tr].closer);
+    }
+    OUT(s->out, "<td>");
+    push(s, EL_td, false, elements[EL_td].closer);
 }
 
 void sanitize_end(struct sanitizer *s)
@@ -82,12 +106,34 @@ static void end_paragraph(struct sanitizer *s)
     }
 }
 
+static bool is_heading(enum element e)
+{
+    return e >= EL_h1 && e <= EL_h6;
+}
+
+/* Headings do not nest: the new one ends the open one.  False when that one is ours. */
+static bool end_heading(struct sanitizer *s)
+{
+    const struct open_element *top = s->depth ? &s->stack[s->depth - 1] : NULL;
+
+    if (!top || !is_heading(top->element))
+        return true;
+    if (top->ours)
+        return false;
+    pop_to(s, s->depth - 1);
+    return true;
+}
+
 struct mark sanitize_enter(struct sanitizer *s, enum element element, str closer)
 {
     if (s->depth - s->raw_depth >= SANITIZE_MAX_OURS)
         return (struct mark){0, 0};
-    if (elements[element].kind == BLOCK)
+    if (elements[element].kind == BLOCK) {
+        sanitize_make_place(s);
         end_paragraph(s);
+        if (is_heading(element))
+            end_heading(s);
+    }
     return (struct mark){s->depth, push(s, element, true, closer)->serial};
 }
 
@@ -156,12 +202,16 @@ static int table_level(enum element e)
     }
 }
 
-/* Before a part of a table begins, what cannot be around it ends.  False outside of a table. */
+/* Before a part of a table begins, what cannot be around it ends, and what must be begins.  False
+ * outside of a table. */
 static bool make_room_in_table(struct sanitizer *s, enum element element)
 {
-    int level = element == EL_caption || element == EL_colgroup ? 1 : table_level(element);
+    bool is_column = element == EL_caption || element == EL_colgroup || element == EL_col;
+    int level = is_column ? 1 : table_level(element);
     unsigned i = s->depth;
 
+    if (element == EL_col && i > 0 && s->stack[i - 1].element == EL_colgroup)
+        return true;
     while (i > 0 && s->stack[i - 1].element != EL_table) {
         i--;
         if (s->stack[i].ours && s->stack[i].element != EL_p)
@@ -172,25 +222,56 @@ static bool make_room_in_table(struct sanitizer *s, enum element element)
     while (i < s->depth && table_level(s->stack[i].element) < level)
         i++;
     pop_to(s, i);
+    if ((element == EL_td || element == EL_th) && s->stack[s->depth - 1].element != EL_tr) {
+        OUT(s->out, "<tr>");
+        push(s, EL_tr, false, elements[EL_tr].closer);
+    }
     return true;
 }
 
-/* <li> ends an open <li> of the same list; dd and dt each other. */
-static void end_item(struct sanitizer *s, enum element element)
+/* <li> ends an open <li> of the same list; dd and dt each other.  False when that one is ours. */
+static bool end_item(struct sanitizer *s, enum element element)
 {
     for (unsigned i = s->depth; i-- > 0;) {
         enum element e = s->stack[i].element;
-        enum kind kind = kind_of(&s->stack[i]);
 
-        if (s->stack[i].ours)
-            return;
         if (element == EL_li ? e == EL_li : e == EL_dd || e == EL_dt) {
+            if (s->stack[i].ours)
+                return false;
             pop_to(s, i);
-            return;
+            return true;
         }
-        if (kind != TEXT && e != EL_div && e != EL_p)
-            return;
+        if (kind_of(&s->stack[i]) != TEXT && e != EL_div && e != EL_p)
+            return true;
     }
+    return true;
+}
+
+/* <rt> and <rp> stand in a <ruby> alone, and end each other. */
+static bool end_ruby_part(struct sanitizer *s)
+{
+    const struct open_element *top = s->depth ? &s->stack[s->depth - 1] : NULL;
+
+    if (top && !top->ours && (top->element == EL_rt || top->element == EL_rp))
+        pop_to(s, s->depth - 1);
+    return s->depth && s->stack[s->depth - 1].element == EL_ruby;
+}
+
+/* Ends what a start tag ends by itself.  False when the tag cannot stand here. */
+static bool make_room(struct sanitizer *s, enum element element)
+{
+    enum kind kind = elements[element].kind;
+
+    if (kind == PART || kind == VOID_PART)
+        return make_room_in_table(s, element);
+    sanitize_make_place(s);
+    if (element == EL_rt || element == EL_rp)
+        return end_ruby_part(s);
+    if ((element == EL_li || element == EL_dd || element == EL_dt) && !end_item(s, element))
+        return false;
+    if (kind == BLOCK || kind == VOID_BLOCK)
+        end_paragraph(s);
+    return !is_heading(element) || end_heading(s);
 }
 
 /* --- attributes --- */
@@ -372,7 +453,7 @@ static void start_link(struct sanitizer *s, const struct tag *t)
     }
     if (s->links)
         end_element(s, EL_a);
-    if (s->links || s->raw_depth >= SANITIZE_MAX_RAW)
+    if (s->links)
         return;
     write_start(s, EL_a, t);
     push(s, EL_a, false, elements[EL_a].closer);
@@ -391,24 +472,22 @@ static void start_element(struct sanitizer *s, enum element element, const struc
 
     if (kind == DROPPED || kind == VOID_DROPPED || (kind == SOURCE && !is_in_media(s)))
         return;
-    if ((kind == PART || kind == VOID_PART) && !make_room_in_table(s, element))
+    if (kind != VOID && kind != SOURCE && kind != VOID_PART && kind != VOID_BLOCK &&
+        s->raw_depth >= SANITIZE_MAX_RAW)
         return;
-    if (kind == BLOCK || kind == VOID_BLOCK)
-        end_paragraph(s);
+    if (!make_room(s, element))
+        return;
     if (element == EL_img) {
         write_img(s, t);
     } else if (element == EL_input) {
         write_checkbox(s, t);
     } else if (element == EL_a) {
         start_link(s, t);
-    } else if (kind != TEXT && kind != BLOCK && kind != PART) {
+    } else {
         write_start(s, element, t);
-    } else if (s->raw_depth < SANITIZE_MAX_RAW) {
-        if (element == EL_li || element == EL_dd || element == EL_dt)
-            end_item(s, element);
-        write_start(s, element, t);
-        push(s, element, false,
-             element == EL_table ? STR(SANITIZE_TABLE_END) : elements[element].closer);
+        if (kind == TEXT || kind == BLOCK || kind == PART)
+            push(s, element, false,
+                 element == EL_table ? STR(SANITIZE_TABLE_END) : elements[element].closer);
     }
 }
 
@@ -470,6 +549,7 @@ static size_t markup(struct sanitizer *s, struct stretch *known, str html)
     size_t len = tag_read(html, &t);
 
     if (len == 0) {
+        sanitize_make_place(s);
         OUT(s->out, "&lt;");
         return 1;
     }
@@ -484,6 +564,14 @@ static size_t markup(struct sanitizer *s, struct stretch *known, str html)
     return len;
 }
 
+/* Text between tags.  White space between the cells of a table stays there. */
+static void write_text(struct sanitizer *s, str text)
+{
+    if (s->is_between_cells && str_trim(text).len > 0)
+        sanitize_open_cell(s);
+    out_html_text(s->out, text);
+}
+
 void sanitize_html(struct sanitizer *s, str html)
 {
     struct stretch known = {{false}};
@@ -493,7 +581,7 @@ void sanitize_html(struct sanitizer *s, str html)
 
         if (at < 0)
             at = (ptrdiff_t)html.len;
-        out_html_text(s->out, str_first(html, (size_t)at));
+        write_text(s, str_first(html, (size_t)at));
         html = str_from(html, (size_t)at);
         if (html.len)
             html = str_from(html, markup(s, &known, html));

@@ -5,6 +5,10 @@
  * open is closed where the Markdown element around it ends, or at the end.  HTML cannot close what
  * Markdown opened, except that a paragraph ends where browsers end it.
  *
+ * The stack is at all times what a browser's stack is: whatever a start tag ends by itself there
+ * (paragraphs, list items, headings, cells), we end first, and what stands between the cells of a
+ * table gets a cell.  Else one of our end tags could close an element of the page around the card.
+ *
  *   stack:  div (HTML)  >  blockquote (ours)  >  p (ours)  >  b (HTML)
  *
  * Input is UTF-8 without NUL.  Internal to this folder.
@@ -38,10 +42,11 @@ struct sanitizer {
     const struct markdown_options *o;
     struct slugs slugs;
     struct buf url, value; /* scratch */
-    struct open_element stack[SANITIZE_MAX_RAW + SANITIZE_MAX_OURS];
+    struct open_element stack[SANITIZE_MAX_RAW + SANITIZE_MAX_OURS + 2];
     unsigned depth, raw_depth;
-    unsigned links;  /* open <a> */
-    unsigned tables; /* written so far */
+    bool is_between_cells; /* a table is open, but no cell of it */
+    unsigned links;        /* open <a> */
+    unsigned tables;       /* written so far */
     uint32_t serial;
 };
 
@@ -57,6 +62,14 @@ void sanitize_end(struct sanitizer *s);
 
 /* One stretch of HTML.  A tag that its end cuts off is dropped. */
 void sanitize_html(struct sanitizer *s, str html);
+
+void sanitize_open_cell(struct sanitizer *s);
+/* To be called before text, or the tag of an element within a line, is written. */
+static inline void sanitize_make_place(struct sanitizer *s)
+{
+    if (s->is_between_cells)
+        sanitize_open_cell(s);
+}
 
 /* Puts an element of ours on the stack; the caller then writes its start tag.  `closer` is written
  * when it is closed. */

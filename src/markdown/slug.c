@@ -68,6 +68,16 @@ static bool is_symbol(uint32_t c)
            (c >= 0xfe00 && c < 0xfe10) || (c >= 0xff00 && c < 0xff10) || c >= 0x1f000;
 }
 
+/* Whether an ASCII character stays, upper case in lower case; a space becomes '-'. */
+static bool keep_ascii(char *c)
+{
+    if (*c >= 'A' && *c <= 'Z')
+        *c = (char)(*c | 0x20);
+    else if (*c == ' ')
+        *c = '-';
+    return (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-' || *c == '_';
+}
+
 static str slugify(struct arena *a, str text)
 {
     char *p = arena_alloc(a, text.len < SLUG_MAX_BYTES ? text.len + 1 : SLUG_MAX_BYTES + 1);
@@ -76,9 +86,7 @@ static str slugify(struct arena *a, str text)
     while (text.len) {
         int step = utf8_step(text);
         str c = str_first(text, step > 0 ? (size_t)step : 1);
-        char low = c.ptr[0] >= 'A' && c.ptr[0] <= 'Z' ? (char)(c.ptr[0] | 0x20) : c.ptr[0];
-        bool keep =
-            (low >= 'a' && low <= 'z') || (low >= '0' && low <= '9') || low == '-' || low == '_';
+        char one = c.ptr[0];
 
         text = str_from(text, c.len);
         if (n + c.len > SLUG_MAX_BYTES)
@@ -86,10 +94,8 @@ static str slugify(struct arena *a, str text)
         if (step > 1 && !is_symbol(code_of(c))) {
             memcpy(p + n, c.ptr, c.len);
             n += c.len;
-        } else if (keep) {
-            p[n++] = low;
-        } else if (low == ' ') {
-            p[n++] = '-';
+        } else if (step == 1 && keep_ascii(&one)) {
+            p[n++] = one;
         }
     }
     return (str){p, n};
@@ -97,11 +103,12 @@ static str slugify(struct arena *a, str text)
 
 str slug_of(struct slugs *s, str text)
 {
-    str name = slugify(s->a, str_trim(text));
     struct slug **slot, *first;
+    str name;
 
     if (s->count >= MARKDOWN_MAX_IDS)
         return STR_NONE;
+    name = slugify(s->a, str_trim(text));
     if (name.len == 0)
         name = STR("section");
     slot = find(s, name);

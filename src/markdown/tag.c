@@ -86,9 +86,11 @@ static size_t skip_spaces(str html, size_t i)
 /* Reads the value behind a '=' at i; returns where it ends. */
 static size_t value_at(str html, size_t i, str *ret)
 {
-    char quote = i < html.len ? html.ptr[i] : '\0';
     size_t from = i;
+    char quote = '\0';
 
+    if (i < html.len)
+        quote = html.ptr[i];
     if (quote == '"' || quote == '\'') {
         ptrdiff_t n = str_find(str_from(html, i + 1), quote);
 
@@ -157,7 +159,9 @@ size_t tag_read(str html, struct tag *t)
         if (t->name_len < sizeof t->name) {
             char c = html.ptr[len];
 
-            t->name[t->name_len++] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+            if (c >= 'A' && c <= 'Z')
+                c = (char)(c | 0x20);
+            t->name[t->name_len++] = c;
         }
     len = read_attrs(html, len, t);
     if (len == 0) /* cut off: all of it is dropped */

@@ -10,6 +10,7 @@ import lib
 import transfer
 import gitside
 import commits
+import cards
 import pages
 import memory
 import xet
@@ -25,6 +26,7 @@ ROWS = {
     "push": commits.push_beside,
     "lists": pages.lists,
     "tree": pages.tree,
+    "markdown": cards.markdown,
     "memory": memory.footprint,
     "slow": memory.slow_clients,
     "xorb": xet.xorb,

@@ -4,7 +4,8 @@
  *
  *   text     no '<', no '>', '&' only at an entity
  *   tags     <name a="value" b> and </name>, names in lower case, no attribute twice, no comments
- *   order    every element is closed, innermost first
+ *   order    every element is closed, innermost first, and none stands where a browser would end
+ *            another one for it or move it elsewhere: so the browser's tree is the one written here
  *   values   addresses with a scheme of the list and URL characters only; ids with their prefix
  */
 #pragma once
@@ -239,6 +240,74 @@ static inline bool html_attrs_ok(struct html_check *c)
     return true;
 }
 
+static const char *const html_line_tags[] = {
+    "a", "abbr", "audio", "b",    "cite",    "code",   "del",    "dfn", "em",
+    "i", "ins",  "kbd",   "mark", "picture", "q",      "rp",     "rt",  "ruby",
+    "s", "samp", "small", "span", "strike",  "strong", "sub",    "sup", "tt",
+    "u", "var",  "video", "img",  "input",   "br",     "source", NULL};
+static const char *const html_headings[] = {"h1", "h2", "h3", "h4", "h5", "h6", NULL};
+static const char *const html_rows[] = {"tbody", "thead", "tfoot", NULL};
+static const char *const html_cells[] = {"td", "th", NULL};
+static const char *const html_items[] = {"li", "dd", "dt", NULL};
+static const char *const html_in_table[] = {"caption", "colgroup", "col", "tbody",
+                                            "thead",   "tfoot",    "tr",  NULL};
+
+static inline bool html_open(const struct html_check *c, size_t i, const char *const *list)
+{
+    return i < c->depth && html_in(list, c->open[i].name, c->open[i].len);
+}
+
+static inline bool html_open_is(const struct html_check *c, size_t i, const char *z)
+{
+    return i < c->depth && html_is(c->open[i].name, c->open[i].len, z);
+}
+
+/* Whether an element may stand in the one that is open. */
+static inline bool html_place_ok(const struct html_check *c, const char *name, size_t n)
+{
+    size_t top = c->depth - 1; /* of nothing: too large, so nothing matches */
+    bool line = html_in(html_line_tags, name, n);
+
+    if (html_open_is(c, top, "table"))
+        return html_in(html_in_table, name, n);
+    if (html_open(c, top, html_rows))
+        return html_is(name, n, "tr");
+    if (html_open_is(c, top, "tr"))
+        return html_in(html_cells, name, n);
+    if (html_open_is(c, top, "colgroup"))
+        return html_is(name, n, "col");
+    if (html_in(html_in_table, name, n) || html_in(html_cells, name, n))
+        return false;
+    if (html_is(name, n, "rt") || html_is(name, n, "rp"))
+        return html_open_is(c, top, "ruby");
+    if (html_in(html_headings, name, n) && html_open(c, top, html_headings))
+        return false;
+    for (size_t i = c->depth; !line && i-- > 0;) { /* a block ends a paragraph */
+        if (html_open_is(c, i, "p"))
+            return false;
+        if (!html_open(c, i, html_line_tags))
+            break;
+    }
+    for (size_t i = c->depth; html_in(html_items, name, n) && i-- > 0;) {
+        if (html_open(c, i, html_items) && html_is(name, n, "li") == html_open_is(c, i, "li"))
+            return false;
+        if (!html_open(c, i, html_line_tags) && !html_open_is(c, i, "div") &&
+            !html_open_is(c, i, "p"))
+            break;
+    }
+    return true;
+}
+
+/* Words between the cells of a table would be moved out of it. */
+static inline bool html_text_ok(const struct html_check *c)
+{
+    size_t top = c->depth - 1;
+
+    return *c->p == ' ' || *c->p == '\n' || *c->p == '\t' ||
+           !(html_open_is(c, top, "table") || html_open(c, top, html_rows) ||
+             html_open_is(c, top, "tr") || html_open_is(c, top, "colgroup"));
+}
+
 static inline bool html_tag_ok(struct html_check *c)
 {
     bool is_end = c->end - c->p > 1 && c->p[1] == '/';
@@ -257,6 +326,8 @@ static inline bool html_tag_ok(struct html_check *c)
         c->depth--;
         c->links -= html_is(name, n, "a");
     } else {
+        if (!html_place_ok(c, name, n))
+            return html_fail(c, "element where it cannot stand");
         if (!html_attrs_ok(c))
             return false;
         if (!html_in(html_void_tags, name, n)) {
@@ -290,6 +361,8 @@ static inline bool html_ok(struct html_check *c, const char *p, size_t len)
                 return false;
         } else if (*c->p == '>' || entity == 0) {
             return html_fail(c, "bare > or &");
+        } else if (!html_text_ok(c)) {
+            return html_fail(c, "words between cells");
         } else {
             c->p += entity;
         }

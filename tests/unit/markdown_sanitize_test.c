@@ -77,10 +77,23 @@ static const struct {
     {"parts without a table", "<tr><td>a</td></tr><col>", "a"},
     {"a cell keeps what is in it", "<table><td><b>a</table></b>",
      "<div class=\"table\" role=\"region\" aria-label=\"Table 1\" tabindex=\"0\"><table>"
-     "<td><b>a</b></td></table></div>\n"},
+     "<tr><td><b>a</b></td></tr></table></div>\n"},
+    {"words between cells", "<table> a<tr> <td>b</td>c<caption>d</table>e",
+     "<div class=\"table\" role=\"region\" aria-label=\"Table 1\" tabindex=\"0\"><table>"
+     "<tr><td> a</td></tr><tr> <td>b</td><td>c</td></tr><caption>d</caption></table></div>\ne"},
+    {"a table in a table", "<table><table><tr><td>a</table></table>",
+     "<div class=\"table\" role=\"region\" aria-label=\"Table 1\" tabindex=\"0\"><table><tr><td>"
+     "<div class=\"table\" role=\"region\" aria-label=\"Table 2\" tabindex=\"0\"><table><tr><td>a"
+     "</td></tr></table></div>\n</td></tr></table></div>\n"},
+    {"columns", "<table><col><colgroup><col span=2>a",
+     "<div class=\"table\" role=\"region\" aria-label=\"Table 1\" tabindex=\"0\"><table>"
+     "<col><colgroup><col span=\"2\"></colgroup><tr><td>a</td></tr></table></div>\n"},
+    {"headings end each other", "<h1>a<h2>b</h1>c<h3><b><h4>d",
+     "<h1>a</h1><h2>bc</h2><h3><b><h4>d</h4></b></h3>"},
+    {"ruby", "<rt>a</rt><ruby>b<rp>(<rt>c<b><rt>d", "a<ruby>b<rp>(</rp><rt>c<b>d</b></rt></ruby>"},
     {"spans of cells have a limit", "<table><td colspan=1001 rowspan=0 width=9px>x",
      "<div class=\"table\" role=\"region\" aria-label=\"Table 1\" tabindex=\"0\"><table>"
-     "<td width=\"9px\">x</td></table></div>\n"},
+     "<tr><td width=\"9px\">x</td></tr></table></div>\n"},
     {"a foreign link", "<a href=https://x.example/?a=1&b=2>x</a>",
      "<a href=\"https://x.example/?a=1&amp;b=2\"" FOREIGN ">x</a>"},
     {"a link to us", "<a href=https://hub.example/x>x</a><a href=https://hub.example.evil>y</a>",
