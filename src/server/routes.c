@@ -11,9 +11,9 @@ const struct route server_routes[] = {
 #define ROUTE(method, pattern, handler, scope, body)                                               \
     {M_##method, STR_INIT(pattern), #handler, handler, SCOPE_##scope, BODY_##body},
 #include "bucket/routes.def"
-#include "web/routes.def"
 #include "hub/routes.def"
 #include "server/routes.def"
+#include "web/routes.def"
 #include "xet/routes.def"
 #undef ROUTE
 };

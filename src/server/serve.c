@@ -313,8 +313,8 @@ int server_routes_list(void)
 {
     static const char *const methods[] = {"GET",    "HEAD",  "POST",    "PUT",
                                           "DELETE", "PATCH", "OPTIONS", "?"};
-    static const char *const scopes[] = {"open",  "login", "account", "read",   "contribute",
-                                         "write", "admin", "site",    "signed", "cas", "git"};
+    static const char *const scopes[] = {"open",  "login", "account", "read", "contribute", "write",
+                                         "admin", "site",  "signed",  "cas",  "git"};
     static const char *const bodies[] = {"none", "json", "form", "stream"};
 
     printf("| method | path | who may | body | handler |\n|---|---|---|---|---|\n");

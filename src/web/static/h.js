@@ -20,6 +20,11 @@
     });
     pre.parentNode.append(button);
   }
+  /* headings of a card carry a prefix: an address without it still leads there */
+  if (location.hash && !doc.getElementById(location.hash.slice(1))) {
+    const there = doc.getElementById("user-content-" + decodeURIComponent(location.hash.slice(1)));
+    if (there) there.scrollIntoView();
+  }
   /* selects that only sort or filter need no button */
   for (const select of all("form[data-auto] select")) {
     select.addEventListener("change", () => select.form.submit());
