@@ -29,7 +29,8 @@ MUST err auth_guard(struct req *r);
 bool auth_same_origin(const struct req *r);
 /* For forms that need no session (logging in): a browser says that another site sent it. */
 bool auth_is_foreign(const struct req *r);
-/* Guessing passwords: 429 with Retry-After when this name or this address failed too often. */
+/* Guessing passwords: 429 with Retry-After when this name or this address failed too often.  An
+ * empty name counts for the address alone (making accounts). */
 MUST err auth_login_allowed(struct req *r, str name);
 void auth_login_done(struct req *r, str name, bool fits);
 /* Cookies of a session; `secret` empty: takes them away. */

@@ -63,7 +63,7 @@ err auth_login_allowed(struct req *r, str name)
 
     {
         AUTO_LOCK(&table.lock);
-        wait = wait_ms(by_name, PER_NAME, now);
+        wait = name.len ? wait_ms(by_name, PER_NAME, now) : 0;
         if (wait == 0)
             wait = wait_ms(by_address, PER_ADDRESS, now);
     }
@@ -95,7 +95,8 @@ void auth_login_done(struct req *r, str name, bool fits)
     int64_t now = clock_mono_ms() + WINDOW_MS; /* so that no time is that of an empty slot */
     AUTO_LOCK(&table.lock);
 
-    count(by_name, now, fits);
+    if (name.len)
+        count(by_name, now, fits);
     if (!fits)
         count(by_address, now, false);
 }

@@ -85,6 +85,8 @@ def test_accounts_only_where_people_may_join(people, make_hub):
     assert browser.post("/join", name="alice", password=PASSWORD).status == 422
     assert browser.post("/join", name="newcomer", password=PASSWORD).status == 303
     assert "Welcome, newcomer" in browser.get("/").text
+    for i in range(12):  # many may join from one address, but not without end
+        assert Browser(browser.hub).post("/join", name=f"one-more-{i}", password=PASSWORD).status == 303
 
 
 def test_hf_auth_login_by_device_code(people, newest):
