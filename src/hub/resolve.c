@@ -1,7 +1,7 @@
 /* resolve.c — files out: resolve (the content), raw (what git has), with ranges and conditionals
  * (hub-api.md 13). */
 #include "git/tree.h"
-#include "http/range.h"
+#include "http/file_reply.h"
 #include "hub/hub.h"
 #include "store/stat.h"
 #include "xet/xet.h"
@@ -18,78 +18,25 @@ struct download {
 
 /* --- headers --- */
 
-static const struct {
-    const char *end, *type;
-} types[] = {
-    {".json", "text/plain; charset=utf-8"},
-    {".md", "text/plain; charset=utf-8"},
-    {".txt", "text/plain; charset=utf-8"},
-    {".py", "text/plain; charset=utf-8"},
-    {".yaml", "text/plain; charset=utf-8"},
-    {".yml", "text/plain; charset=utf-8"},
-    {".csv", "text/plain; charset=utf-8"},
-    {".jsonl", "text/plain; charset=utf-8"},
-    {".html", "text/plain; charset=utf-8"},
-    {".js", "text/plain; charset=utf-8"},
-    {".css", "text/plain; charset=utf-8"},
-    {".xml", "text/plain; charset=utf-8"},
-    {".toml", "text/plain; charset=utf-8"},
-    {".jinja", "text/plain; charset=utf-8"},
-    {".gitattributes", "text/plain; charset=utf-8"},
-    {".gitignore", "text/plain; charset=utf-8"},
-    {".png", "image/png"},
-    {".jpg", "image/jpeg"},
-    {".jpeg", "image/jpeg"},
-    {".gif", "image/gif"},
-    {".webp", "image/webp"},
-    {".mp3", "audio/mpeg"},
-    {".wav", "audio/wav"},
-    {".flac", "audio/flac"},
-    {".ogg", "audio/ogg"},
-    {".mp4", "video/mp4"},
-    {".webm", "video/webm"},
-};
-
-/* User files are never active content here: no HTML, no SVG, no script types. */
-static const char *content_type(str path)
+static struct file_reply as_reply(const struct req *r, const struct download *d, bool raw)
 {
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        str end = str_c(types[i].end);
+    str cache = STR("public, max-age=31536000, immutable");
 
-        if (path.len >= end.len && str_ieq(str_from(path, path.len - end.len), end))
-            return types[i].type;
-    }
-    return "application/octet-stream";
+    if (!d->by_commit)
+        cache = STR("private, no-cache");
+    else if (r->repo->is_private)
+        cache = STR("private, max-age=31536000, immutable");
+    return (struct file_reply){
+        .path = d->entry.path,
+        .etag = d->etag,
+        .size = d->size,
+        .type = raw ? "text/plain; charset=utf-8" : file_type_of(d->entry.path),
+        .cache_control = cache,
+    };
 }
 
-static str disposition(struct req *r, str path)
+static void set_linked_headers(struct req *r, const struct download *d)
 {
-    ptrdiff_t slash = str_rfind(path, '/');
-    str name = slash < 0 ? path : str_from(path, (size_t)slash + 1);
-    char *plain = arena_alloc(r->a, name.len + 1);
-
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-
-        plain[i] = c < ' ' || c > '~' || c == '"' || c == '\\' ? '_' : c;
-    }
-    return arena_cat(r->a, req_query_bool(r, "download") ? STR("attachment") : STR("inline"),
-                     STR("; filename*=UTF-8''"), url_encode(r->a, name), STR("; filename=\""),
-                     (str){plain, name.len}, STR("\";"));
-}
-
-static void set_headers(struct req *r, const struct download *d)
-{
-    reply_header(r, "ETag", d->etag);
-    reply_header(r, "Accept-Ranges", STR("bytes"));
-    reply_header(r, "X-Content-Type-Options", STR("nosniff"));
-    reply_header(r, "Content-Security-Policy", STR("default-src 'none'; sandbox"));
-    if (!req_query_bool(r, "noContentDisposition"))
-        reply_header(r, "Content-Disposition", disposition(r, d->entry.path));
-    reply_header(r, "Cache-Control",
-                 !d->by_commit         ? STR("private, no-cache")
-                 : r->repo->is_private ? STR("private, max-age=31536000, immutable")
-                                       : STR("public, max-age=31536000, immutable"));
     reply_header(r, "X-Linked-Size", arena_printf(r->a, "%llu", (unsigned long long)d->size));
     reply_header(r, "X-Linked-ETag", d->etag);
 }
@@ -147,23 +94,6 @@ static err find_file(struct req *r, const struct revision *rev, bool raw, struct
 
 /* --- sending --- */
 
-/* The part of the file that Range asks for; If-Range with another tag means all of it. */
-static err pick_range(struct req *r, const struct download *d, struct http_range *ret)
-{
-    str range = req_header(r, "Range"), if_range = req_header(r, "If-Range");
-    err e;
-
-    if (req_is_head(r) || (if_range.len && !str_eq(if_range, d->etag)))
-        range = STR("");
-    if (d->size == 0 && range.len) /* one-byte probes learn the size from what follows the slash */
-        reply_header(r, "Content-Range", STR("bytes */0"));
-    e = http_range_parse(range, d->size, ret);
-    if (e && e->status == 416)
-        reply_header(r, "Content-Range",
-                     arena_printf(r->a, "bytes */%llu", (unsigned long long)d->size));
-    return e;
-}
-
 static err open_source(struct req *r, const struct download *d, struct http_range range,
                        struct source **ret)
 {
@@ -178,8 +108,7 @@ static err open_source(struct req *r, const struct download *d, struct http_rang
 static err send_info(struct req *r, const struct download *d)
 {
     reply_header(r, "Cache-Control", STR("no-store"));
-    reply_header(r, "X-Linked-Size", arena_printf(r->a, "%llu", (unsigned long long)d->size));
-    reply_header(r, "X-Linked-ETag", d->etag);
+    set_linked_headers(r, d);
     set_xet_headers(r, d);
     return xet_fileinfo_reply(r, r->repo, sha1_hex(r->a, d->commit), d->content.hash, d->etag,
                               d->size, NULL);
@@ -187,30 +116,23 @@ static err send_info(struct req *r, const struct download *d)
 
 static err send_file(struct req *r, const struct download *d, bool raw)
 {
-    const char *type = raw ? "text/plain; charset=utf-8" : content_type(d->entry.path);
+    struct file_reply f = as_reply(r, d, raw);
     struct http_range range;
-    struct source *s;
+    struct source *s = NULL;
+    bool answered;
 
     if (has_xorbs(d) && xet_wants_fileinfo(r))
         return send_info(r, d);
-    set_headers(r, d);
+    set_linked_headers(r, d);
     if (has_xorbs(d))
         set_xet_headers(r, d);
-    reply_no_gzip(r);
-    if (req_header(r, "If-None-Match").len &&
-        http_etag_matches(req_header(r, "If-None-Match"), d->etag))
-        return reply_empty(r, 304);
-    TRY(pick_range(r, d, &range));
+    TRY(file_reply_begin(r, &f, &range, &answered));
+    if (answered)
+        return OK;
     stat_file(r->store, r->repo, d->entry.path, r->client, req_is_head(r) ? 0 : range.count);
-    if (range.partial)
-        reply_header(r, "Content-Range",
-                     arena_printf(r->a, "bytes %llu-%llu/%llu", (unsigned long long)range.first,
-                                  (unsigned long long)(range.first + range.count - 1),
-                                  (unsigned long long)d->size));
-    if (req_is_head(r) || range.count == 0)
-        return reply_source(r, 200, type, source_bytes(r->a, STR("")), d->size);
-    TRY(open_source(r, d, range, &s));
-    return reply_source(r, range.partial ? 206 : 200, type, s, range.count);
+    if (file_reply_needs_bytes(r, &range))
+        TRY(open_source(r, d, range, &s));
+    return file_reply_send(r, &f, &range, s);
 }
 
 static err send_revision(struct req *r, bool raw)
